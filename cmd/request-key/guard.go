@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// guardTime is how long the guard waits for the key's references to settle.
+// The unlink frees the keyring's reference after an RCU grace period: up to
+// 22 ms were seen.
+const guardTime = 30 * time.Millisecond
+
+// ownUsage is the number of references to an isolated key nobody else waits
+// for: the requester's and the auth key's.
+const ownUsage = 2
+
+// guard notices others that wait on the key: those that found it in the shared
+// keyring before it was taken out. They would be given this requester's answer,
+// whatever their namespace.
+//
+// It watches the key's usage count while the question is being asked, which
+// costs nothing. Only if that does not settle are the stacks of all tasks
+// looked at: whoever waits for a key, and in which network namespace.
+type guard struct {
+	since   time.Time // of the unlink; zero: not needed
+	clear   bool      // nobody else holds the key
+	waiters int
+}
+
+func (g *guard) begin() { g.since = time.Now() }
+
+// saw takes note of the key's usage count. A count of 0 is a key we cannot see
+// and settles nothing.
+func (g *guard) saw(usage int) {
+	if g.since.IsZero() {
+		return
+	}
+	if usage == ownUsage {
+		g.clear = true
+	}
+	g.waiters = max(usage-ownUsage, 0)
+}
+
+// pending says whether there is still something to watch.
+func (g *guard) pending() bool {
+	return !g.since.IsZero() && !g.clear && time.Since(g.since) < guardTime
+}
+
+// look reads the count once more.
+func (u *upcall) look() {
+	if f, err := findUpcall(u.key, u.auth); err == nil {
+		u.guard.saw(f.Usage)
+	}
+}
+
+// foreign says whether somebody from another network namespace may be waiting
+// on the key. It takes until guardTime after the unlink at the most, and then
+// one walk over the host's tasks.
+func (g *guard) foreign(u *upcall) bool {
+	if g.since.IsZero() || testSwitch("guard") {
+		return false
+	}
+	for g.pending() {
+		u.look()
+		if !g.clear {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if g.clear {
+		g.waiters = 0
+		return false
+	}
+	// Waiters of the requester's own namespace may have its answer. All must
+	// be accounted for, and none may be from elsewhere.
+	own, foreign, ok := waitingTasks(u.found.Thread, u.start.Add(deadline))
+	return !ok || foreign > 0 || g.waiters == 0 || own < g.waiters
+}
+
+// waitingTasks counts the tasks that wait for a key under construction
+// (request_key.c, wait_for_key_construction), apart by whether they live in
+// the requester's network and user namespace. It fails where stacks cannot be
+// read, and when time runs out.
+func waitingTasks(requester int, until time.Time) (own, foreign int, ok bool) {
+	home, ok := taskNamespaces(strconv.Itoa(requester))
+	if !ok {
+		return 0, 0, false
+	}
+	failed := false
+	eachTask(func(task string) bool {
+		waits, readable := waitsForKey(task)
+		if !readable || time.Now().After(until) {
+			failed = true
+			return false
+		}
+		if !waits {
+			return true
+		}
+		// A task that has gone by now waits no more, and counts as foreign:
+		// it may have been.
+		if ns, ok := taskNamespaces(task); ok && ns == home {
+			own++
+		} else {
+			foreign++
+		}
+		return true
+	})
+	return own, foreign, !failed
+}
+
+// waitsForKey reads a task's kernel stack. A task that is gone does not wait.
+func waitsForKey(task string) (waits, readable bool) {
+	var buf [4096]byte
+	b, err := readFile("/proc/"+task+"/stack", buf[:])
+	if err == unix.ENOENT || err == unix.ESRCH {
+		_, err := readFile("/proc/self/stack", buf[:])
+		return false, err == nil
+	}
+	return bytes.Contains(b, []byte("wait_for_key_construction")), err == nil
+}
+
+type namespaces struct{ netDev, netIno, userDev, userIno uint64 }
+
+func taskNamespaces(task string) (ns namespaces, ok bool) {
+	var net, user unix.Stat_t
+	if unix.Stat("/proc/"+task+"/ns/net", &net) != nil || unix.Stat("/proc/"+task+"/ns/user", &user) != nil {
+		return ns, false
+	}
+	return namespaces{net.Dev, net.Ino, user.Dev, user.Ino}, true
+}
+
+// eachTask calls f with "PID/task/TID" of every task until f returns false.
+func eachTask(f func(task string) bool) {
+	eachNumber("/proc", func(pid string) bool {
+		return eachNumber("/proc/"+pid+"/task", func(tid string) bool {
+			return f(pid + "/task/" + tid)
+		})
+	})
+}
+
+// eachNumber calls f with each all-digit name in a directory; false stops it.
+func eachNumber(dir string, f func(name string) bool) bool {
+	fd, err := syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return true // it has gone
+	}
+	defer syscall.Close(fd)
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := syscall.ReadDirent(fd, buf)
+		if n <= 0 || err != nil {
+			return true
+		}
+		_, _, names := syscall.ParseDirent(buf[:n], -1, nil)
+		for _, name := range names {
+			if name[0] < '0' || name[0] > '9' {
+				continue
+			}
+			if !f(name) {
+				return false
+			}
+		}
+	}
+}
+
+func readFile(path string, buf []byte) ([]byte, error) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer syscall.Close(fd)
+	n, err := syscall.Read(fd, buf)
+	return buf[:max(n, 0)], err
+}
