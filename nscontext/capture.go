@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FromPID captures the namespaces and the root of a process. The pidfd is taken
+// FromPID captures the namespaces and the root of a process, or the directory
+// root instead, if it is not "". The pidfd is taken
 // first, then the handles, then both are checked again: the process lived
 // throughout and stayed where it was, so the handles are its own. It needs
 // CAP_SYS_PTRACE over the process. [ErrGone], [ErrMoved].
-func FromPID(pid int) (*Context, error) {
+func FromPID(pid int, root string) (*Context, error) {
 	if pid <= 0 {
 		return nil, fmt.Errorf("capture process %d: not a process id", pid)
 	}
@@ -24,7 +25,7 @@ func FromPID(pid int) (*Context, error) {
 		return nil, fmt.Errorf("capture process %d: %w", pid, gone(err))
 	}
 	c := &Context{pid: pid, dead: make(chan struct{}), pidfd: os.NewFile(uintptr(fd), "pidfd")}
-	if err := c.captureProcess(fd); err != nil {
+	if err := c.captureProcess(fd, root); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("capture process %d: %w", pid, err)
 	}
@@ -32,8 +33,11 @@ func FromPID(pid int) (*Context, error) {
 	return c, nil
 }
 
-func (c *Context) captureProcess(pidfd int) error {
+func (c *Context) captureProcess(pidfd int, root string) error {
 	proc := "/proc/" + strconv.Itoa(c.pid)
+	if root == "" {
+		root = proc + "/root"
+	}
 	for _, k := range Kinds() {
 		f, id, err := openNamespace(proc + "/ns/" + k.String())
 		if errors.Is(err, fs.ErrNotExist) && k != Net {
@@ -45,7 +49,7 @@ func (c *Context) captureProcess(pidfd int) error {
 		c.handles[k], c.ids[k] = f, id
 	}
 	var err error
-	if c.root, err = openRoot(proc + "/root"); err != nil {
+	if c.root, err = openRoot(root); err != nil {
 		return gone(err)
 	}
 	again, err := OfThread(c.pid)
@@ -69,21 +73,22 @@ const (
 )
 
 // FromNetNS captures a network namespace by the path of its file, with the
-// host's root for its files. One that ip-netns(8) named reads /etc/netns/NAME
-// before /etc, as "ip netns exec" does. [ErrNotNamespace].
+// directory root for its files. "" is the host's root, and then a namespace
+// that ip-netns(8) named reads /etc/netns/NAME before /etc, as "ip netns exec"
+// does. [ErrNotNamespace].
 //
 // The context dies when the path does not lead to the namespace any more;
 // the caller notices that with [Context.Recheck].
-func FromNetNS(path string) (*Context, error) {
+func FromNetNS(path, root string) (*Context, error) {
 	c := &Context{path: path, dead: make(chan struct{})}
-	if err := c.captureNetNS(); err != nil {
+	if err := c.captureNetNS(root); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("capture network namespace %s: %w", path, err)
 	}
 	return c, nil
 }
 
-func (c *Context) captureNetNS() error {
+func (c *Context) captureNetNS(root string) error {
 	f, id, err := openNamespace(c.path)
 	if err != nil {
 		return err
@@ -96,11 +101,20 @@ func (c *Context) captureNetNS() error {
 	if kind != unix.CLONE_NEWNET {
 		return fmt.Errorf("%w of the network kind", ErrNotNamespace)
 	}
-	if dir, name := filepath.Split(filepath.Clean(c.path)); filepath.Clean(dir) == netnsDir || filepath.Clean(dir) == netnsOldDir {
-		c.etc = "etc/netns/" + name
+	if root == "" {
+		root, c.etc = "/", etcOf(c.path)
 	}
-	c.root, err = openRoot("/")
+	c.root, err = openRoot(root)
 	return err
+}
+
+// etcOf is the directory of ip-netns(8)'s own for a namespace it has named.
+func etcOf(path string) string {
+	dir, name := filepath.Split(filepath.Clean(path))
+	if dir = filepath.Clean(dir); dir != netnsDir && dir != netnsOldDir {
+		return ""
+	}
+	return "etc/netns/" + name
 }
 
 // Recheck reports whether the path still leads to the namespace; if not, the

@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/upcalld/upcalld/broker"
+	"github.com/upcalld/upcalld/nscontext"
+	"github.com/upcalld/upcalld/varlink"
+)
+
+type methods struct {
+	broker  *broker.Broker
+	version string
+	log     *slog.Logger
+}
+
+func (m *methods) table() map[string]varlink.Handler {
+	return map[string]varlink.Handler{
+		"Register": m.register, "Unregister": m.unregister, "List": m.list, "Show": m.show,
+		"Resolve": m.resolve, "Flush": m.flush, "Status": m.status,
+	}
+}
+
+func (m *methods) register(ctx context.Context, call *varlink.Call) error {
+	var in RegisterIn
+	if err := call.Decode(&in); err != nil {
+		return err
+	}
+	c, err := capture(in)
+	if err != nil {
+		return apiError(err, in.Name)
+	}
+	r, err := m.broker.Register(ctx, in.Name, c, in.Labels)
+	if err != nil {
+		return apiError(err, in.Name)
+	}
+	return call.Reply(ContextOut{contextOf(r)})
+}
+
+func capture(in RegisterIn) (*nscontext.Context, error) {
+	switch {
+	case (in.PID == 0) == (in.NetNS == ""):
+		return nil, fail("BadRegistration", "give either pid or netns")
+	case in.NetNS != "" && !filepath.IsAbs(in.NetNS):
+		return nil, varlink.InvalidParameter("netns", "must be an absolute path")
+	case in.Root != "" && !filepath.IsAbs(in.Root):
+		return nil, varlink.InvalidParameter("root", "must be an absolute path")
+	case in.NetNS != "":
+		return nscontext.FromNetNS(in.NetNS, in.Root)
+	default:
+		return nscontext.FromPID(in.PID, in.Root)
+	}
+}
+
+func (m *methods) unregister(_ context.Context, call *varlink.Call) error {
+	var in NameIn
+	if err := call.Decode(&in); err != nil {
+		return err
+	}
+	return apiError(m.broker.Unregister(in.Name), in.Name)
+}
+
+func (m *methods) list(_ context.Context, call *varlink.Call) error {
+	if err := call.Decode(&struct{}{}); err != nil {
+		return err
+	}
+	out := ListOut{Contexts: []Context{}}
+	for _, r := range m.broker.List() {
+		out.Contexts = append(out.Contexts, contextOf(r))
+	}
+	return call.Reply(out)
+}
+
+func (m *methods) show(_ context.Context, call *varlink.Call) error {
+	var in NameIn
+	if err := call.Decode(&in); err != nil {
+		return err
+	}
+	r, err := m.broker.Get(in.Name)
+	if err != nil {
+		return apiError(err, in.Name)
+	}
+	return call.Reply(ContextOut{contextOf(r)})
+}
+
+func (m *methods) resolve(ctx context.Context, call *varlink.Call) error {
+	var in ResolveIn
+	if err := call.Decode(&in); err != nil {
+		return err
+	}
+	options, ok := map[string]string{"": "", "a": "ipv4", "aaaa": "ipv6"}[strings.ToLower(in.Type)]
+	if !ok {
+		return varlink.InvalidParameter("type", `must be "a" or "aaaa"`)
+	}
+	res, err := m.broker.Resolve(ctx, in.Name, in.Host, options)
+	if err != nil {
+		return apiError(err, in.Name)
+	}
+	out := ResolveOut{Answer: res.Text, TTL: int(res.TTL.Round(time.Second) / time.Second), Hit: res.Hit, Note: res.Note}
+	if res.Errno != 0 {
+		out.Errno = unix.ErrnoName(res.Errno)
+	}
+	return call.Reply(out)
+}
+
+func (m *methods) flush(_ context.Context, call *varlink.Call) error {
+	var in FlushIn
+	if err := call.Decode(&in); err != nil {
+		return err
+	}
+	n, err := m.broker.Flush(in.Name)
+	if err != nil {
+		return apiError(err, in.Name)
+	}
+	return call.Reply(FlushOut{n})
+}
+
+func (m *methods) status(_ context.Context, call *varlink.Call) error {
+	if err := call.Decode(&struct{}{}); err != nil {
+		return err
+	}
+	out := StatusOut{Version: m.version, Counters: map[string]uint64{}}
+	// The counters' field names, in lower case, are the interface's.
+	v := reflect.ValueOf(m.broker.Counters()).Elem()
+	for i := range v.NumField() {
+		n := v.Field(i).Addr().Interface().(*atomic.Uint64).Load()
+		out.Counters[strings.ToLower(v.Type().Field(i).Name)] = n
+	}
+	return call.Reply(out)
+}
+
+func contextOf(r *broker.Registration) Context {
+	c := Context{
+		ID: r.ID, Name: r.Name, PID: r.PID(), Path: r.Path(), Labels: r.Labels, Created: r.Created.UTC(),
+		Namespaces: map[string]string{}, Upcalls: r.Upcalls(), Cached: r.Cached(),
+	}
+	if c.Labels == nil {
+		c.Labels = map[string]string{}
+	}
+	for _, k := range nscontext.Kinds() {
+		if id := r.IDs()[k]; id != (nscontext.ID{}) {
+			c.Namespaces[k.String()] = id.String()
+		}
+	}
+	return c
+}

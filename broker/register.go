@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/upcalld/upcalld/nscontext"
+)
+
+// Bounds of what a registration says of itself.
+const (
+	maxName   = 128
+	maxLabels = 64
+	maxLabel  = 1024 // bytes of key and value together
+)
+
+// Register files a captured context under a name, takes it over, and returns
+// the registration. The first one also makes sure that no earlier answer of the
+// host is left in the kernel's caches, which may wait for upcalls in flight.
+// [ErrBadName], [ErrNameTaken], [ErrTooMany], [ErrDead]; the context is closed
+// on error too.
+func (b *Broker) Register(ctx context.Context, name string, c *nscontext.Context, labels map[string]string) (*Registration, error) {
+	r, err := b.register(ctx, name, c, labels)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	b.Log.Info("registered", "context", r.ID, "name", r.Name, "pid", r.PID(), "path", r.Path(),
+		"namespaces", r.IDs().String())
+	b.wg.Go(func() {
+		<-c.Dead()
+		b.drop(r, "container has ended")
+	})
+	return r, nil
+}
+
+func (b *Broker) register(ctx context.Context, name string, c *nscontext.Context, labels map[string]string) (*Registration, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if err := checkLabels(labels); err != nil {
+		return nil, err
+	}
+	if !c.IDs().Has(nscontext.Net) {
+		return nil, fmt.Errorf("register %s: it has no network namespace", name)
+	}
+	if err := b.isolator.begin(ctx); err != nil {
+		return nil, fmt.Errorf("register %s: %w", name, err)
+	}
+	r := &Registration{Name: name, Labels: labels, Created: b.Now(), context: c}
+	r.alive, r.end = context.WithCancel(b.ctx)
+	if err := b.registry.add(r, b.Policy.MaxContexts); err != nil {
+		r.end()
+		return nil, err
+	}
+	// It may have died before it was in the registry to be dropped from.
+	if !c.Alive() || !c.Recheck() {
+		b.drop(r, "container ended during registration")
+		return nil, fmt.Errorf("register %s: %w", name, ErrDead)
+	}
+	return r, nil
+}
+
+// Unregister forgets a context. Its upcalls in flight are answered with
+// [ErrGone]. [ErrNoSuchContext].
+func (b *Broker) Unregister(name string) error {
+	r, err := b.registry.get(name)
+	if err != nil {
+		return err
+	}
+	b.drop(r, "unregistered")
+	return nil
+}
+
+// drop takes a registration out, once, and gives back all that was held for it.
+func (b *Broker) drop(r *Registration, why string) {
+	last, ok := b.registry.remove(r)
+	if !ok {
+		return
+	}
+	r.end()
+	if last {
+		r.network.close()
+	}
+	if err := r.context.Close(); err != nil {
+		b.Log.Warn("closing handles", "context", r.ID, "name", r.Name, "err", err)
+	}
+	b.Log.Info("dropped", "context", r.ID, "name", r.Name, "why", why)
+}
+
+// List returns all registrations, oldest first.
+func (b *Broker) List() []*Registration { return b.registry.list() }
+
+// Get returns one registration. [ErrNoSuchContext].
+func (b *Broker) Get(name string) (*Registration, error) { return b.registry.get(name) }
+
+// checkName admits what orchestrators call containers, and nothing that would
+// mislead in a log or a path.
+func checkName(name string) error {
+	if name == "" || len(name) > maxName {
+		return fmt.Errorf("%w: %d bytes long, not 1 to %d", ErrBadName, len(name), maxName)
+	}
+	for i, c := range []byte(name) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || !strings.ContainsRune("._-:@/", rune(c))) {
+			return fmt.Errorf("%w %q: byte %d is %q; letters, digits and then ._-:@/ are allowed", ErrBadName, name, i, c)
+		}
+	}
+	return nil
+}
+
+func checkLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return fmt.Errorf("%d labels, at most %d are allowed", len(labels), maxLabels)
+	}
+	for k, v := range labels {
+		if k == "" || len(k)+len(v) > maxLabel || slices.ContainsFunc([]byte(k+v), func(c byte) bool { return c < ' ' || c == 0x7f }) {
+			return fmt.Errorf("label %.40q: empty, too long, or with control characters", k)
+		}
+	}
+	return nil
+}
