@@ -114,8 +114,11 @@ func authLine(line []byte, key Serial) (tid int, ok bool) {
 	}
 	target, ok1 := bytes.CutPrefix(f[0], []byte("key:"))
 	pid, ok2 := bytes.CutPrefix(f[1], []byte("pid:"))
-	_, ok3 := bytes.CutPrefix(f[2], []byte("ci:"))
+	callout, ok3 := bytes.CutPrefix(f[2], []byte("ci:"))
 	if !ok1 || !ok2 || !ok3 {
+		return 0, false
+	}
+	if _, err := strconv.ParseUint(string(callout), 10, 31); err != nil {
 		return 0, false
 	}
 	t, err := strconv.ParseUint(string(target), 16, 31)

@@ -35,9 +35,6 @@ func FromPID(pid int, root string) (*Context, error) {
 
 func (c *Context) captureProcess(pidfd int, root string) error {
 	proc := "/proc/" + strconv.Itoa(c.pid)
-	if root == "" {
-		root = proc + "/root"
-	}
 	for _, k := range Kinds() {
 		f, id, err := openNamespace(proc + "/ns/" + k.String())
 		if errors.Is(err, fs.ErrNotExist) && k != Net {
@@ -49,8 +46,13 @@ func (c *Context) captureProcess(pidfd int, root string) error {
 		c.handles[k], c.ids[k] = f, id
 	}
 	var err error
-	if c.root, err = openRoot(root); err != nil {
-		return gone(err)
+	if root != "" {
+		c.root, err = openRoot(root)
+	} else if c.root, err = openRoot(proc + "/root"); err != nil {
+		err = gone(err)
+	}
+	if err != nil {
+		return err
 	}
 	again, err := OfThread(c.pid)
 	if err != nil {

@@ -24,15 +24,17 @@ func (c *Context) watchProcess(pidfd *os.File) {
 	})
 }
 
-// WatchMounts calls changed after each change of the caller's mount table,
-// until ctx ends: the moment to recheck contexts captured from paths. It
+// WatchMounts calls changed once it watches, and after each change of the
+// caller's mount table, until ctx ends: the moment to recheck contexts captured from paths. It
 // occupies a thread. (fs/proc_namespace.c, mounts_poll: POLLERR|POLLPRI)
 func WatchMounts(ctx context.Context, changed func()) error {
-	f, err := os.Open("/proc/self/mountinfo")
+	// Not by os.Open: the runtime's poller would poll it too, and each poll of
+	// this file takes note of the change for all.
+	table, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("watch mounts: %w", err)
 	}
-	defer f.Close()
+	defer unix.Close(table)
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("watch mounts: %w", err)
@@ -49,8 +51,9 @@ func WatchMounts(ctx context.Context, changed func()) error {
 			close(ended)
 		}
 	}()
+	changed()
 	for ctx.Err() == nil {
-		fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLPRI}, {Fd: int32(wake), Events: unix.POLLIN}}
+		fds := []unix.PollFd{{Fd: int32(table), Events: unix.POLLPRI}, {Fd: int32(wake), Events: unix.POLLIN}}
 		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
 			return fmt.Errorf("watch mounts: %w", err)
 		}
