@@ -18,3 +18,12 @@ demo: all
 
 clean:
 	rm -rf bin
+
+# Paths in units/ are those of PREFIX=/usr.
+install: all
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/upcalld
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/upcallctl
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/upcalld bin/request-key bin/upcalld-enter $(HELPERS:%=bin/%)
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system units/upcalld.socket units/upcalld.service units/dns-resolve@.socket units/dns-resolve@.service
+	install -D -m 0644 units/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/upcalld.conf
+	install -D -m 0644 units/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/upcalld.conf
