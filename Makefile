@@ -4,6 +4,8 @@ PREFIX  ?= /usr
 DESTDIR ?=
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
 GOFLAGS_BUILD = -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+STATICCHECK = v0.8.2
+FUZZTIME ?= 5s
 PROGRAMS = upcalld upcallctl request-key upcalld-enter
 HELPERS  = dns-resolve
 
@@ -15,6 +17,37 @@ all:
 
 demo: all
 	bin/upcallctl demo --bin bin
+
+# Everything, as root: the source's form, the packages with the race detector,
+# the lanes on the running kernel, the lanes in User-mode Linux.
+test: lint unit kernel uml
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
+	go vet ./...
+	GOARCH=arm64 go vet ./...
+	go vet -tags upcalldtest ./cmd/request-key
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
+
+unit:
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /test/kernel -e /test/uml)
+
+kernel:
+	go test -count=1 -timeout 20m ./test/kernel
+
+uml:
+	go test -count=1 -timeout 30m ./test/uml
+
+# Each fuzz target for a while; their seeds run with every "make unit".
+fuzz:
+	@for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -h -o '^func Fuzz[A-Za-z0-9]*' $$d/*_test.go | cut -c6-); do \
+	    echo "$$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d || exit 1; done; done
+
+# The long versions: rounds raised, fuzzing for longer.
+soak:
+	UPCALLD_ROUNDS=20000 go test -count=1 -timeout 6h ./test/kernel
+	$(MAKE) fuzz FUZZTIME=10m
 
 clean:
 	rm -rf bin

@@ -49,7 +49,7 @@ func (b *Broker) register(ctx context.Context, name string, c *nscontext.Context
 	if err := b.isolator.begin(ctx); err != nil {
 		return nil, fmt.Errorf("register %s: %w", name, err)
 	}
-	r := &Registration{Name: name, Labels: labels, Created: b.Now(), context: c}
+	r := &Registration{Name: name, Labels: labels, Created: b.Now(), ids: c.IDs(), context: c}
 	r.alive, r.end = context.WithCancel(b.ctx)
 	if err := b.registry.add(r, b.Policy.MaxContexts); err != nil {
 		r.end()

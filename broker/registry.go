@@ -29,6 +29,7 @@ type Registration struct {
 	Labels  map[string]string
 	Created time.Time
 
+	ids     nscontext.Set
 	context *nscontext.Context
 	network *network
 	flying  atomic.Int32 // upcalls being answered
@@ -39,7 +40,7 @@ type Registration struct {
 }
 
 // IDs returns the identities of its namespaces.
-func (r *Registration) IDs() nscontext.Set { return r.context.IDs() }
+func (r *Registration) IDs() nscontext.Set { return r.ids }
 
 // PID is the process it was registered by, 0 if by a path.
 func (r *Registration) PID() int { return r.context.PID() }
