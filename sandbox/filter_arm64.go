@@ -1,0 +1,4 @@
+package sandbox
+
+// fstatat is the library's name for the call behind os.Stat.
+const fstatat = "fstatat"
