@@ -106,6 +106,9 @@ func (b *Broker) ask(r *Registration, q question) answer {
 	}
 	a := answer{payload: reply.Payload, errno: unix.Errno(reply.Errno), note: string(reply.Note),
 		ttl: time.Duration(reply.TTL) * time.Second}
+	if refusal(reply) {
+		return a // of this moment: not for the cache
+	}
 	b.learnConfig(r, reply.Config)
 	size := int64(len(a.payload)+len(a.note)+len(q.subject)+len(q.options)) + 256
 	r.network.cache.Put(cacheKey{reply.Config, q}, a, size, a.ttl)

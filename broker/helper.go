@@ -71,13 +71,21 @@ func (h *helper) ask(ctx context.Context, c *nscontext.Context, q wire.Question)
 }
 
 // inPlace believes a reply only if it comes from the right network namespace: a
-// socket of systemd's may have been configured for another.
+// socket of systemd's may have been configured for another. A refusal says
+// nothing of the network, and may leave it out.
 func (h *helper) inPlace(r wire.Reply) error {
+	if refusal(r) {
+		return nil
+	}
 	if got := (nscontext.ID{Dev: r.NSDev, Ino: r.NSIno}); got != h.network.id {
 		return fmt.Errorf("%s: %w: %v, not %v", h.kind, errWrongPlace, got, h.network.id)
 	}
 	return nil
 }
+
+// refusal says whether the helper has declined the question rather than
+// answered it: it had no look at the configuration.
+func refusal(r wire.Reply) bool { return r.Errno != 0 && r.Config == (wire.Hash{}) }
 
 // dupRoot takes a handle of its own, so that sending it holds up nobody who
 // wants to close the context.
