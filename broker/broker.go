@@ -4,8 +4,8 @@
 // on, peer.go who may speak there, identify.go and elect.go whose upcall it
 // is, rules.go what answers it, verdict.go and answer.go the answer, network.go
 // what is kept for each network namespace, helper.go, process.go and
-// conversation.go the helpers. registry.go holds the registered containers,
-// isolate.go keeps the kernel's own caches clean, policy.go and counters.go say
+// conversation.go the helpers. registry.go holds the registered containers and
+// ledger.go what must outlive the process, isolate.go keeps the kernel's own caches clean, policy.go and counters.go say
 // how much of everything, quiet.go keeps the log readable.
 package broker
 
@@ -36,6 +36,7 @@ type Broker struct {
 	Options
 	initial  nscontext.Set // the host's namespaces, where stubs run
 	registry *registry
+	ledger   *ledger
 	rules    rules
 	helpers  *helperStarter
 	isolator *isolator
@@ -61,6 +62,9 @@ func New(o Options) (*Broker, error) {
 		o.Now = time.Now
 	}
 	b := &Broker{Options: o, initial: initial, rules: defaultRules(), quiet: newQuiet(o.Log, o.Now)}
+	if b.ledger, err = openLedger(filepath.Join(o.RuntimeDir, "ledger")); err != nil {
+		return nil, err
+	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.helpers = newHelperStarter(o)
 	b.isolator = &isolator{mark: filepath.Join(o.RuntimeDir, "isolate"), log: o.Log}
@@ -74,9 +78,12 @@ func New(o Options) (*Broker, error) {
 func (b *Broker) Close() {
 	b.cancel()
 	for _, r := range b.registry.list() {
-		b.drop(r, "broker stops")
+		b.release(r, "broker stops") // but not out of the ledger
 	}
 	b.wg.Wait()
+	if err := b.ledger.close(); err != nil {
+		b.Log.Warn("closing the ledger", "err", err)
+	}
 }
 
 // watchMounts drops contexts whose namespace file has been unmounted.

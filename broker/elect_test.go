@@ -34,17 +34,17 @@ func TestElect(t *testing.T) {
 		want       uint64 // 0: nobody
 		why        string
 	}{
-		"nobody registered":        {set(2, 20), nil, 0, "no context"},
-		"alone, same mounts":       {set(2, 20), []*Registration{reg(1, set(2, 20))}, 1, "network and mount"},
-		"alone, other mounts":      {set(2, 21), []*Registration{reg(1, set(2, 20))}, 1, "same network namespace"},
-		"alone, by path":           {set(2, 21), []*Registration{reg(1, set(2, 0))}, 1, "same network namespace"},
-		"pod: exact before oldest": {set(2, 22), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22))}, 2, "network and mount"},
-		"pod: exact before label":  {set(2, 22), []*Registration{reg(1, set(2, 20), ElectLabel), reg(2, set(2, 22))}, 2, "network and mount"},
-		"pod: label before oldest": {set(2, 23), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22), ElectLabel)}, 2, "labelled"},
-		"pod: the oldest":          {set(2, 23), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22))}, 1, "oldest of 2"},
-		"two exact: the label":     {set(2, 20), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 20), ElectLabel)}, 2, "labelled"},
-		"two exact: the oldest":    {set(2, 20), []*Registration{reg(3, set(2, 20)), reg(4, set(2, 20))}, 3, "oldest of 2"},
-		"another label is none":    {set(2, 23), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22), "elected")}, 1, "oldest of 2"},
+		"nobody registered":                            {set(2, 20), nil, 0, "no context"},
+		"alone, same mounts":                           {set(2, 20), []*Registration{reg(1, set(2, 20))}, 1, "network and mount"},
+		"alone, other mounts":                          {set(2, 21), []*Registration{reg(1, set(2, 20))}, 1, "same network namespace"},
+		"alone, by path":                               {set(2, 21), []*Registration{reg(1, set(2, 0))}, 1, "same network namespace"},
+		"pod: exact before oldest":                     {set(2, 22), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22))}, 2, "network and mount"},
+		"pod: exact before label":                      {set(2, 22), []*Registration{reg(1, set(2, 20), ElectLabel), reg(2, set(2, 22))}, 2, "network and mount"},
+		"pod: label before oldest":                     {set(2, 23), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22), ElectLabel)}, 2, "labelled"},
+		"pod: the oldest":                              {set(2, 23), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22))}, 1, "oldest of 2"},
+		"two exact: the label":                         {set(2, 20), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 20), ElectLabel)}, 2, "labelled"},
+		"two exact: the oldest":                        {set(2, 20), []*Registration{reg(3, set(2, 20)), reg(4, set(2, 20))}, 3, "oldest of 2"},
+		"another label is none":                        {set(2, 23), []*Registration{reg(1, set(2, 20)), reg(2, set(2, 22), "elected")}, 1, "oldest of 2"},
 		"the host is not a container with its network": {set(hostNet, 10), []*Registration{reg(1, set(hostNet, 30))}, 0, "only for their own mount"},
 		"nor is a host service with its own mounts":    {set(hostNet, 11), []*Registration{reg(1, set(hostNet, 30))}, 0, "only for their own mount"},
 		"but that container is":                        {set(hostNet, 30), []*Registration{reg(1, set(hostNet, 30))}, 1, "network and mount"},
@@ -62,12 +62,13 @@ func TestElect(t *testing.T) {
 }
 
 func TestRegistry(t *testing.T) {
-	made := 0
+	made, last := 0, uint64(0)
+	number := func() (uint64, error) { last++; return last, nil }
 	g := newRegistry(func(id nscontext.ID) *network { made++; return &network{id: id} })
 	a, b, c := reg(0, set(2, 20)), reg(0, set(2, 21)), reg(0, set(3, 22))
 	a.Name, b.Name, c.Name = "a", "b", "c"
 	for _, r := range []*Registration{a, b, c} {
-		if err := g.add(r, 3); err != nil {
+		if err := g.add(r, 3, number); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,11 +80,11 @@ func TestRegistry(t *testing.T) {
 	}
 	again := reg(0, set(9, 9))
 	again.Name = "a"
-	if err := g.add(again, 9); err == nil {
+	if err := g.add(again, 9, number); err == nil {
 		t.Error("a name was taken twice")
 	}
 	again.Name = "d"
-	if err := g.add(again, 3); err == nil {
+	if err := g.add(again, 3, number); err == nil {
 		t.Error("more than the limit")
 	}
 	seen := g.candidates(set(2, 0)[nscontext.Net])
@@ -99,8 +100,8 @@ func TestRegistry(t *testing.T) {
 	if _, ok := g.remove(b); ok {
 		t.Error("removed twice")
 	}
-	if err := g.add(again, 3); err != nil || again.ID != 4 {
-		t.Errorf("id %d was used again: %v", again.ID, err)
+	if err := g.add(again, 3, number); err != nil || again.ID != 4 {
+		t.Errorf("id %d after a refused registration: %v", again.ID, err)
 	}
 	if all := g.list(); len(all) != 2 || all[0] != c || all[1] != again {
 		t.Errorf("list %v", all)

@@ -11,10 +11,11 @@ const (
 	partyContext      party = iota // a registered container
 	partyHost                      // the host itself
 	partyUnregistered              // a namespace nobody registered
+	partyLost                      // a container registered before upcalld was restarted
 )
 
 func (p party) String() string {
-	return [...]string{"context", "host", "unregistered"}[p]
+	return [...]string{"context", "host", "unregistered", "lost"}[p]
 }
 
 // requester is an identified requester.
@@ -44,6 +45,8 @@ func (b *Broker) identify(thread int, stub nscontext.Set, alive func() bool) (re
 	switch {
 	case who.context != nil:
 		who.party = partyContext
+	case b.ledger.isLost(who.namespaces, b.initial):
+		who.party = partyLost
 	case who.namespaces.Same(stub, nscontext.Net, nscontext.User):
 		who.party = partyHost
 	default:

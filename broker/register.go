@@ -51,7 +51,8 @@ func (b *Broker) register(ctx context.Context, name string, c *nscontext.Context
 	}
 	r := &Registration{Name: name, Labels: labels, Created: b.Now(), ids: c.IDs(), context: c}
 	r.alive, r.end = context.WithCancel(b.ctx)
-	if err := b.registry.add(r, b.Policy.MaxContexts); err != nil {
+	number := func() (uint64, error) { return b.ledger.enter(r.ids, b.initial) }
+	if err := b.registry.add(r, b.Policy.MaxContexts, number); err != nil {
 		r.end()
 		return nil, err
 	}
@@ -74,11 +75,19 @@ func (b *Broker) Unregister(name string) error {
 	return nil
 }
 
-// drop takes a registration out, once, and gives back all that was held for it.
+// drop takes a registration out for good, once.
 func (b *Broker) drop(r *Registration, why string) {
+	if b.release(r, why) {
+		b.ledger.leave(r.ID)
+	}
+}
+
+// release takes a registration out and gives back all that was held for it. It
+// reports false if somebody else has.
+func (b *Broker) release(r *Registration, why string) bool {
 	last, ok := b.registry.remove(r)
 	if !ok {
-		return
+		return false
 	}
 	r.end()
 	if last {
@@ -88,6 +97,7 @@ func (b *Broker) drop(r *Registration, why string) {
 		b.Log.Warn("closing handles", "context", r.ID, "name", r.Name, "err", err)
 	}
 	b.Log.Info("dropped", "context", r.ID, "name", r.Name, "why", why)
+	return true
 }
 
 // List returns all registrations, oldest first.

@@ -24,7 +24,7 @@ var (
 
 // Registration is one registered container. What is exported never changes.
 type Registration struct {
-	ID      uint64 // counted up from 1, never used again
+	ID      uint64 // counted up from 1 in each boot, never used again
 	Name    string
 	Labels  map[string]string
 	Created time.Time
@@ -71,7 +71,6 @@ type registry struct {
 	newNetwork func(nscontext.ID) *network
 
 	mu     sync.RWMutex // guards what follows
-	last   uint64
 	byName map[string]*Registration
 	byNet  map[nscontext.ID][]*Registration // oldest first
 }
@@ -84,9 +83,9 @@ func newRegistry(newNetwork func(nscontext.ID) *network) *registry {
 	}
 }
 
-// add files r under its name and network namespace, numbers it, and joins it to
-// what is kept for that namespace.
-func (g *registry) add(r *Registration, limit int) error {
+// add files r under its name and network namespace, has it numbered, and joins
+// it to what is kept for that namespace.
+func (g *registry) add(r *Registration, limit int, number func() (uint64, error)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old := g.byName[r.Name]; old != nil {
@@ -95,8 +94,10 @@ func (g *registry) add(r *Registration, limit int) error {
 	if len(g.byName) >= limit {
 		return fmt.Errorf("register %s: %w: the limit is %d", r.Name, ErrTooMany, limit)
 	}
-	g.last++
-	r.ID = g.last
+	var err error
+	if r.ID, err = number(); err != nil {
+		return fmt.Errorf("register %s: %w", r.Name, err)
+	}
 	id := r.IDs()[nscontext.Net]
 	if peers := g.byNet[id]; len(peers) > 0 {
 		r.network = peers[0].network

@@ -23,6 +23,10 @@ func (b *Broker) verdict(ctx context.Context, req *wire.Request, who requester) 
 		return stock(req)
 	case partyUnregistered:
 		return b.unregistered(req, who)
+	case partyLost:
+		b.counters.Lost.Add(1)
+		b.quiet.write(slog.LevelWarn, "rejected: the container was registered before the restart, and not again", attrs(req, who)...)
+		return reject(req, ErrLost, rejectLifetime)
 	}
 	b.counters.Context.Add(1)
 	r := who.context

@@ -9,10 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guardTime is how long the guard waits for the key's references to settle.
-// The unlink frees the keyring's reference after an RCU grace period: up to
-// 22 ms were seen.
-const guardTime = 30 * time.Millisecond
+// guardTime is how long the guard waits for the key's references to settle
+// before it looks for waiters. The unlink frees the keyring's reference after an
+// RCU grace period: up to 22 ms were seen, more on a busy host, so that without
+// a waiter in sight it goes on waiting until guardLimit.
+const (
+	guardTime  = 30 * time.Millisecond
+	guardLimit = 400 * time.Millisecond
+	guardPause = 10 * time.Millisecond
+)
 
 // ownUsage is the number of references to an isolated key nobody else waits
 // for: the requester's and the auth key's.
@@ -58,8 +63,8 @@ func (u *upcall) look() {
 }
 
 // foreign says whether somebody from another network namespace may be waiting
-// on the key. It takes until guardTime after the unlink at the most, and then
-// one walk over the host's tasks.
+// on the key. It takes until guardTime after the unlink, and only if the
+// references have not settled then, walks over the host's tasks up to guardLimit.
 func (g *guard) foreign(u *upcall) bool {
 	if g.since.IsZero() || testSwitch("guard") {
 		return false
@@ -70,14 +75,20 @@ func (g *guard) foreign(u *upcall) bool {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	if g.clear {
-		g.waiters = 0
-		return false
+	for until := g.since.Add(guardLimit); !g.clear; u.look() {
+		// Waiters of the requester's own namespace may have its answer. All must
+		// be accounted for, and none may be from elsewhere.
+		own, foreign, ok := waitingTasks(u.found.Thread, u.start.Add(deadline))
+		switch {
+		case !ok || foreign > 0 || time.Now().After(until):
+			return true
+		case g.waiters > 0 && own >= g.waiters:
+			return false
+		}
+		time.Sleep(guardPause)
 	}
-	// Waiters of the requester's own namespace may have its answer. All must
-	// be accounted for, and none may be from elsewhere.
-	own, foreign, ok := waitingTasks(u.found.Thread, u.start.Add(deadline))
-	return !ok || foreign > 0 || g.waiters == 0 || own < g.waiters
+	g.waiters = 0
+	return false
 }
 
 // waitingTasks counts the tasks that wait for a key under construction

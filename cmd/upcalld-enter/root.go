@@ -10,6 +10,8 @@ import (
 // /proc of the own pid namespace. /proc is there for one reason: an O_PATH
 // handle can be opened for reading only through /proc/self/fd.
 //
+// It is writable until it is sealed, so that no capability is needed for that.
+//
 // /proc serves as the mount point because it exists on every host; the mount
 // namespace is ours alone, so nobody sees it.
 func emptyRoot() error {
@@ -19,7 +21,7 @@ func emptyRoot() error {
 		do   func() error
 	}{
 		{"make mounts private", func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") }},
-		{"mount empty root", func() error { return unix.Mount("tmpfs", "/proc", "tmpfs", private, "size=64k,mode=0555") }},
+		{"mount empty root", func() error { return unix.Mount("tmpfs", "/proc", "tmpfs", private, "size=64k,mode=0755") }},
 		{"make /proc", func() error { return unix.Mkdir("/proc/proc", 0o555) }},
 		{"mount /proc", func() error {
 			return unix.Mount("proc", "/proc/proc", "proc", private, "hidepid=ptraceable,subset=pid")
