@@ -1,0 +1,38 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoFUSE: this kernel has no /dev/fuse.
+var ErrNoFUSE = errors.New("the kernel has no /dev/fuse")
+
+// HangingFile makes path a file on a FUSE file system that never answers: who
+// opens or stats it waits until the lab is closed.
+func (l *Lab) HangingFile(path string) error {
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		return err
+	}
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("lab: %w: %w", ErrNoFUSE, err)
+	}
+	data := fmt.Sprintf("fd=%d,rootmode=100644,user_id=0,group_id=0,allow_other", fd)
+	if err := unix.Mount(Prefix+"fuse", path, "fuse", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
+		unix.Close(fd)
+		return fmt.Errorf("lab: mount fuse on %s: %w", path, err)
+	}
+	l.onClose("FUSE file "+path, func() error {
+		// Closing the handle aborts the connection and frees whoever waits.
+		err := unix.Unmount(path, unix.MNT_DETACH)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+			err = nil // a test unmounted it itself
+		}
+		return errors.Join(err, unix.Close(fd))
+	})
+	return nil
+}
