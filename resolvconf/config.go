@@ -14,6 +14,7 @@ type Config struct {
 	Sources Sources
 	Hash    [32]byte // see Load
 	Notes   []Note
+	Implied bool // resolv.conf is missing or names no server: the default is asked
 }
 
 // Candidates lists where a file may be, best first: in etc (such as
@@ -41,8 +42,8 @@ func Candidates(etc, name string) []string {
 func Load(read func(path string) ([]byte, error), etc string, hosts [32]byte) (Config, error) {
 	var c Config
 	resolv, at, err1 := first(read, Candidates(etc, "resolv.conf"))
-	r, notes := ParseResolv(resolv)
-	c.Resolv = r
+	r, notes, implied := parseResolv(resolv)
+	c.Resolv, c.Implied = r, implied
 	c.note(at, notes)
 	nsswitch, at, err2 := first(read, Candidates(etc, "nsswitch.conf"))
 	s, notes := ParseNSSwitch(nsswitch)

@@ -60,15 +60,22 @@ func DefaultResolv() Resolv {
 // a carriage return at a line's end is dropped (musl does so too), and a line
 // with a NUL byte is ignored whole. Data beyond MaxResolvSize is ignored.
 func ParseResolv(data []byte) (Resolv, []Note) {
+	r, notes, _ := parseResolv(data)
+	return r, notes
+}
+
+// parseResolv also says whether the name server is the default, since the file
+// names none.
+func parseResolv(data []byte) (r Resolv, notes []Note, implied bool) {
 	p := resolvParser{out: DefaultResolv()}
 	p.out.Servers = nil
 	for n, line := range lines(&p.notes, data, MaxResolvSize) {
 		p.line(n, line)
 	}
-	if len(p.out.Servers) == 0 {
+	if implied = len(p.out.Servers) == 0; implied {
 		p.out.Servers = DefaultResolv().Servers
 	}
-	return p.out, p.notes
+	return p.out, p.notes, implied
 }
 
 type resolvParser struct {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -91,11 +92,26 @@ func (a *Answerer) answer(ctx context.Context, q *wire.Question, root *os.File, 
 		*notes = append(*notes, found.note)
 	}
 	if err != nil {
+		if odd(err) {
+			*notes = append(*notes, why(c, news)...)
+		}
 		return err
 	}
 	r.TTL = found.ttl
 	r.Payload = payload(addrselect.Sort(ctx, found.addrs), query.List)
 	return nil
+}
+
+// why is what of the files may explain a failure, and was not said yet.
+func why(c *netconf.Config, said bool) []string {
+	var notes []string
+	if !said {
+		notes = c.Notes
+	}
+	if c.Implied {
+		notes = append(slices.Clip(notes), "resolv.conf is missing or names no server: 127.0.0.1 was asked")
+	}
+	return notes
 }
 
 // load reads the configuration in a part of the time there is: a file system

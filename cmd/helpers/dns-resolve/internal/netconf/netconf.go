@@ -36,7 +36,10 @@ type Config struct {
 	// Unusable is why there is no DNS; nil if there is.
 	Unusable error
 	Notes    []string // what was odd about the files
-	hosts    file
+	// Implied says that resolv.conf names no server, or is missing: 127.0.0.1 is
+	// asked, as by glibc.
+	Implied bool
+	hosts   file
 }
 
 // Reader reads configurations and keeps the latest ones parsed, so that of

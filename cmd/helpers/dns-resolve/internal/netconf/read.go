@@ -158,6 +158,7 @@ func newConfig(c resolvconf.Config, s *state) *Config {
 		Hash:    c.Hash,
 		Sources: c.Sources,
 		NoAAAA:  c.Resolv.NoAAAA,
+		Implied: c.Implied,
 		hosts:   s[hosts],
 		DNS: dnsquery.Config{
 			Search:        c.Resolv.Search,
