@@ -58,5 +58,8 @@ install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/upcallctl
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/upcalld bin/request-key bin/upcalld-enter $(HELPERS:%=bin/%)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system units/upcalld.socket units/upcalld.service units/dns-resolve@.socket units/dns-resolve@.service
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/upcallctl.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/upcalld.toml.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/upcalld.8 docs/upcalld-request-key.8
 	install -D -m 0644 units/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/upcalld.conf
 	install -D -m 0644 units/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/upcalld.conf

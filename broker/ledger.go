@@ -21,38 +21,69 @@ import (
 // they happened; a line that does not parse is passed over:
 //
 //   - ID NET-DEVICE NET-INODE MNT-DEVICE MNT-INODE	registered
-//   - ID						dropped
-//     = ID						the last that was given
+//   - ID	dropped
+//     = ID	the last that was given
+//
+// It is written anew when most of its lines are of the past.
 type ledger struct {
-	mu   sync.Mutex // guards what follows
-	file *os.File
-	last uint64
-	lost map[uint64]nscontext.Set // by the id they had
+	path string
+
+	mu    sync.Mutex // guards what follows
+	file  *os.File
+	lines int // in the file
+	last  uint64
+	lost  map[uint64]nscontext.Set // by the id they had
+	live  map[uint64]nscontext.Set
 }
 
 // openLedger reads what is there and starts a new file with what of it counts.
 func openLedger(path string) (*ledger, error) {
-	l := &ledger{lost: make(map[uint64]nscontext.Set)}
+	l := &ledger{path: path, lost: make(map[uint64]nscontext.Set), live: make(map[uint64]nscontext.Set)}
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	l.read(text)
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	l.file = f
-	for id, ids := range l.lost {
-		err = errors.Join(err, l.write(id, ids))
-	}
-	_, last := fmt.Fprintf(f, "= %d\n", l.last)
-	if err := errors.Join(err, last, os.Rename(temp, path)); err != nil {
-		f.Close()
+	if err := l.rewrite(); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	return l, nil
+}
+
+// rewrite replaces the file by one of what counts, or leaves it as it was.
+func (l *ledger) rewrite() error {
+	temp := l.path + ".new"
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintf(w, "= %d\n", l.last)
+	for _, those := range []map[uint64]nscontext.Set{l.lost, l.live} {
+		for id, ids := range those {
+			fmt.Fprint(w, registeredLine(id, ids))
+		}
+	}
+	if err := errors.Join(w.Flush(), os.Rename(temp, l.path)); err != nil {
+		f.Close()
+		return err
+	}
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.file, l.lines = f, 1+len(l.lost)+len(l.live)
+	return nil
+}
+
+// add appends a line, and tidies up when three of four lines are of the past.
+func (l *ledger) add(line string) error {
+	if _, err := l.file.WriteString(line); err != nil {
+		return err
+	}
+	if l.lines++; l.lines > 1024+4*(len(l.lost)+len(l.live)) {
+		return l.rewrite()
+	}
+	return nil
 }
 
 func (l *ledger) read(text []byte) {
@@ -77,15 +108,9 @@ func (l *ledger) read(text []byte) {
 	}
 }
 
-func (l *ledger) write(id uint64, ids nscontext.Set) error {
+func registeredLine(id uint64, ids nscontext.Set) string {
 	net, mnt := ids[nscontext.Net], ids[nscontext.Mnt]
-	_, err := fmt.Fprintf(l.file, "+ %d %d %d %d %d\n", id, net.Dev, net.Ino, mnt.Dev, mnt.Ino)
-	return err
-}
-
-func (l *ledger) erase(id uint64) error {
-	_, err := fmt.Fprintf(l.file, "- %d\n", id)
-	return err
+	return fmt.Sprintf("+ %d %d %d %d %d\n", id, net.Dev, net.Ino, mnt.Dev, mnt.Ino)
 }
 
 // enter gives a registration its id and writes it down before it answers for
@@ -93,24 +118,32 @@ func (l *ledger) erase(id uint64) error {
 func (l *ledger) enter(ids, host nscontext.Set) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(l.last+1, ids); err != nil {
+	id := l.last + 1
+	if err := l.add(registeredLine(id, ids)); err != nil {
 		return 0, fmt.Errorf("ledger: %w", err)
 	}
-	l.last++
+	l.last, l.live[id] = id, ids
 	for old, was := range l.lost {
 		if answersFor(ids, was, host) {
-			delete(l.lost, old)
-			_ = l.erase(old) // else it is lost once more after the next restart
+			l.forget(old)
 		}
 	}
-	return l.last, nil
+	return id, nil
 }
 
 // leave writes down that a registration has ended.
 func (l *ledger) leave(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.erase(id)
+	l.forget(id)
+}
+
+// forget must be called with the lock held. A line that cannot be written only
+// makes the container lost after the next restart.
+func (l *ledger) forget(id uint64) {
+	delete(l.lost, id)
+	delete(l.live, id)
+	_ = l.add(fmt.Sprintf("- %d\n", id))
 }
 
 // isLost says whether a requester belongs to a container that was registered

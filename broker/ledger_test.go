@@ -78,6 +78,28 @@ func TestLedgerRemembersWhoWasRegistered(t *testing.T) {
 	}
 }
 
+func TestLedgerDoesNotGrow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	l := mustOpen(t, path)
+	stays := mustEnter(t, l, set(2, 20))
+	for range 5000 {
+		l.leave(mustEnter(t, l, set(3, 30)))
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > 64<<10 {
+		t.Errorf("%d bytes for one container: %v", info.Size(), err)
+	}
+	l.close()
+	l = mustOpen(t, path)
+	defer l.close()
+	if !l.isLost(set(2, 20), set(1, 10)) || l.isLost(set(3, 30), set(1, 10)) {
+		t.Errorf("context %d is forgotten, or one that ended is not", stays)
+	}
+	if id := mustEnter(t, l, set(9, 9)); id != 5002 {
+		t.Errorf("id %d, want 5002", id)
+	}
+}
+
 func TestLedgerPassesOverDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	if err := os.WriteFile(path, []byte("\x00\xff\n+ 7 4 2 4 20\n+ 8 4\n- x\n+ 9 4 3"), 0o600); err != nil {

@@ -2,25 +2,29 @@ package broker
 
 import "time"
 
-// Unregistered says what becomes of an upcall from a namespace that nobody
-// registered and that is not the host's.
-type Unregistered string
+// Instead is what happens to an upcall that upcalld does not answer itself.
+type Instead string
 
 // The two ways.
 const (
-	// UnregisteredStock: the stock handler, as before upcalld.
-	UnregisteredStock Unregistered = "stock"
-	// UnregisteredReject: ErrUnregistered, at once.
-	UnregisteredReject Unregistered = "reject"
+	// InsteadStock: the stock handler answers, as before upcalld, from the
+	// host's network and files.
+	InsteadStock Instead = "stock"
+	// InsteadReject: it is rejected at once.
+	InsteadReject Instead = "reject"
 )
 
 // Policy bounds what containers can cause. Its zero value is not usable; see
 // DefaultPolicy.
 type Policy struct {
-	Unregistered Unregistered
+	// Unregistered is for namespaces that nobody registered and that are not the
+	// host's.
+	Unregistered Instead
+	// OtherTypes is for key types that no rule here answers, asked for by a
+	// registered container.
+	OtherTypes Instead
 	// MaxUpcalls bounds the upcalls of one context that are being answered at
-	// a time; one more is answered with ErrLimit at once. So is MaxUnregistered
-	// for everything that no context answers for.
+	// a time; one more is answered with ErrLimit at once.
 	MaxUpcalls int
 	// MaxContexts bounds the registrations.
 	MaxContexts int
@@ -36,7 +40,8 @@ type Policy struct {
 // DefaultPolicy is what holds without a configuration.
 func DefaultPolicy() Policy {
 	return Policy{
-		Unregistered: UnregisteredStock,
+		Unregistered: InsteadStock,
+		OtherTypes:   InsteadReject,
 		MaxUpcalls:   64,
 		MaxContexts:  20000,
 		CacheEntries: 4096,

@@ -32,6 +32,10 @@ func (b *Broker) verdict(ctx context.Context, req *wire.Request, who requester) 
 	r := who.context
 	r.upcalls.Add(1)
 	rule, ok := b.rules.find(string(req.Type))
+	if !ok && b.Policy.OtherTypes == InsteadStock {
+		b.quiet.write(slog.LevelInfo, "left to the stock handler: no rule for this key type", attrs(req, who)...)
+		return stock(req)
+	}
 	if !ok {
 		b.quiet.write(slog.LevelInfo, "rejected: no rule for this key type", attrs(req, who)...)
 		return reject(req, ErrNoRule, rejectLifetime)
@@ -56,7 +60,7 @@ func (b *Broker) verdict(ctx context.Context, req *wire.Request, who requester) 
 
 func (b *Broker) unregistered(req *wire.Request, who requester) wire.Verdict {
 	b.counters.Unregistered.Add(1)
-	if b.Policy.Unregistered == UnregisteredReject {
+	if b.Policy.Unregistered == InsteadReject {
 		b.quiet.write(slog.LevelInfo, "rejected: namespace is not registered", attrs(req, who)...)
 		return reject(req, ErrUnregistered, rejectLifetime)
 	}

@@ -26,6 +26,7 @@ const Path = "/etc/upcalld/upcalld.toml"
 // not say keeps the value it had.
 type file struct {
 	Unregistered string `toml:"unregistered"`
+	OtherTypes   string `toml:"other_key_types"`
 	Limits       struct {
 		UpcallsPerContext int   `toml:"upcalls_per_context"`
 		Contexts          int   `toml:"contexts"`
@@ -83,7 +84,7 @@ func Load(path string) (Config, error) {
 
 // set fills in the defaults.
 func (f *file) set(p broker.Policy) {
-	f.Unregistered = string(p.Unregistered)
+	f.Unregistered, f.OtherTypes = string(p.Unregistered), string(p.OtherTypes)
 	f.Limits.UpcallsPerContext, f.Limits.Contexts = p.MaxUpcalls, p.MaxContexts
 	f.Limits.CacheEntries, f.Limits.CacheBytes = p.CacheEntries, p.CacheBytes
 	f.Helpers.User, f.Helpers.Idle = DefaultHelperUser, p.HelperIdle.String()
@@ -126,11 +127,13 @@ func lineOf(text []byte, key toml.Key) int {
 func (f *file) config() (Config, error) {
 	c := Config{Policy: broker.DefaultPolicy(), LogLevel: f.Log.Level}
 	p := &c.Policy
-	p.Unregistered = broker.Unregistered(f.Unregistered)
+	p.Unregistered, p.OtherTypes = broker.Instead(f.Unregistered), broker.Instead(f.OtherTypes)
 	p.MaxUpcalls, p.MaxContexts = f.Limits.UpcallsPerContext, f.Limits.Contexts
 	p.CacheEntries, p.CacheBytes = f.Limits.CacheEntries, f.Limits.CacheBytes
-	if p.Unregistered != broker.UnregisteredStock && p.Unregistered != broker.UnregisteredReject {
-		return c, fmt.Errorf(`unregistered = %q: must be "stock" or "reject"`, f.Unregistered)
+	for key, way := range map[string]broker.Instead{"unregistered": p.Unregistered, "other_key_types": p.OtherTypes} {
+		if way != broker.InsteadStock && way != broker.InsteadReject {
+			return c, fmt.Errorf(`%s = %q: must be "stock" or "reject"`, key, way)
+		}
 	}
 	for _, l := range []struct {
 		key         string

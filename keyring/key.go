@@ -17,6 +17,16 @@ func Read(key Serial, buf []byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
+// Find returns the serial behind a special id, or 0 if it stands for no key
+// that may be searched. (keyctl_get_keyring_ID)
+func Find(id Serial) Serial {
+	n, err := unix.KeyctlInt(unix.KEYCTL_GET_KEYRING_ID, int(id), 0, 0, 0)
+	if err != nil {
+		return 0
+	}
+	return Serial(n)
+}
+
 // Clear empties a keyring. The kernel's own DNS and id rings let CAP_SYS_ADMIN
 // clear them (KEY_FLAG_ROOT_CAN_CLEAR). (keyctl_keyring_clear)
 func Clear(ring Serial) error {

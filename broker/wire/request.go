@@ -13,9 +13,6 @@ const (
 	// FlagIsolated: the key hung in a keyring that the kernel shares between
 	// all containers, and the stub has taken it out.
 	FlagIsolated = 1 << 0
-	// FlagForwarded: the stub was started from a request-key.d line and has
-	// the stock handler's command on its own command line.
-	FlagForwarded = 1 << 1
 )
 
 const requestFixed = 56

@@ -74,14 +74,12 @@ func (u *upcall) request() ([]byte, error) {
 	r := wire.Request{
 		MillisLeft: uint32(max(u.left(), 0) / time.Millisecond),
 		Key:        int32(u.key), Auth: int32(u.auth), Thread: int32(u.found.Thread),
-		UID: u.uid, GID: u.gid, Op: wire.OpCreate,
+		Ring: int32(keyring.Find(keyring.RequestorRing)),
+		UID:  u.uid, GID: u.gid, Op: wire.OpCreate,
 		Type: []byte(d.Type), Description: d.Text, Callout: callout,
 	}
 	if u.isolated {
 		r.Flags |= wire.FlagIsolated
-	}
-	if u.stock != nil {
-		r.Flags |= wire.FlagForwarded
 	}
 	return r.AppendTo(nil), nil
 }

@@ -170,7 +170,7 @@ func checkStatic(*invocation) finding {
 
 func checkStacks(*invocation) finding {
 	if _, err := os.ReadFile("/proc/self/stack"); err != nil {
-		return note("answers stay right; a name that two tasks of one container ask for at the same moment may be refused once (EBUSY)",
+		return note("answers stay right, but where other tasks wait on the same key it is refused (EBUSY), also if they are of the same container",
 			"kernel stacks cannot be read: %v", err)
 	}
 	return ok("waiting tasks can be told apart")

@@ -78,5 +78,23 @@ func hookStatus(i *invocation, host hook.Host, stub string) error {
 	if err != nil {
 		return err
 	}
-	return i.printJSON(s)
+	if i.json {
+		return i.printJSON(s)
+	}
+	fmt.Fprintf(i.out, "mode         %s\nrequest-key  %s\n", s.Mode, s.RequestKey)
+	for _, l := range []struct {
+		show        bool
+		label, text string
+	}{
+		{s.Stock, "kept", "/sbin/request-key.stock, what stood there before"},
+		{s.Pending, "upgrade", "the copy is not the stub at " + stub + "; enable again"},
+		{s.DropIn != "", "drop-in", s.DropIn},
+		{s.ShadowedBy != "", "shadowed", "request-key prefers " + s.ShadowedBy},
+		{s.StaticHelper.Set, "kernel", fmt.Sprintf("starts %q for every upcall (CONFIG_STATIC_USERMODEHELPER)", s.StaticHelper.Path)},
+	} {
+		if l.show {
+			fmt.Fprintf(i.out, "%-12s %s\n", l.label, l.text)
+		}
+	}
+	return nil
 }

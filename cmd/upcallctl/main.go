@@ -49,6 +49,9 @@ var commands = []command{
 	{"demo", "[--bin DIR]", "show the main job on the running kernel, and undo it all", demo},
 }
 
+// version is set by the linker.
+var version = "devel"
+
 func main() {
 	lab.MaybeChild() // the demonstration runs itself inside namespaces
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -57,6 +60,10 @@ func main() {
 }
 
 func dispatch(ctx context.Context, args []string, out, errout io.Writer) int {
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Fprintln(out, "upcallctl", version)
+		return exitOK
+	}
 	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
 		help(out)
 		if len(args) == 0 {

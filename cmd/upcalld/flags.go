@@ -39,7 +39,8 @@ func parseFlags(args []string) (flags, error) {
 		fmt.Println("upcalld", version)
 		os.Exit(0)
 	case set.NArg() > 0:
-		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
+		fmt.Fprintf(os.Stderr, "upcalld: unexpected argument %q\n", set.Arg(0))
+		os.Exit(2)
 	}
 	for _, d := range []*string{&f.stateDir, &f.runtimeDir, &f.libexecDir} {
 		if *d, err = filepath.Abs(*d); err != nil {

@@ -83,8 +83,8 @@ func TestHelperKilledTwice(t *testing.T) {
 	killHelpers(t, broker)
 	eventually(t, 5*time.Second, "the question is asked again", func() bool { return a.server.Count("foo.bar") > first })
 	killHelpers(t, broker)
-	if got := <-done; got.Errno != unix.EIO {
-		t.Errorf("got %v, want EIO", got)
+	if got := <-done; got.Errno != unix.EREMOTEIO {
+		t.Errorf("got %v, want EREMOTEIO", got)
 	}
 	a.server.Set(zone(answerA))
 	next := 0

@@ -46,7 +46,6 @@ var allowed = map[string][]string{
 	"cmd/upcalld-enter":         {"fexecve", "keyring"},
 	"cmd/upcalld":               {"api", "broker", "broker/wire", "cache", "config", "keyring", "nscontext", "varlink"},
 	"cmd/upcallctl":             {"api", "broker", "broker/wire", "cache", "hook", "keyring", "lab", "nscontext", "varlink"},
-	"dnsquery":                  {"resolvconf"},
 	"cmd/helpers/dns-resolve":   {"broker/wire", "addrselect", "dnsquery", "resolvconf", "rootfile", "sandbox"},
 	"test/uml/guest":            {"broker/wire"},
 	"test/kernel/floorstub":     {},
