@@ -17,7 +17,7 @@ const ttl = 3600
 // it is killed; other names do not exist.
 func nameserver(args []string) error {
 	if len(args) < 2 {
-		return errors.New("usage: nameserver LISTEN NAME=ADDRESS...")
+		return errors.New("usage: nameserver LISTEN NAME=ADDRESS [NAME=ADDRESS]")
 	}
 	zone := zone{}
 	for _, arg := range args[1:] {

@@ -38,7 +38,7 @@ func rounds(args []string) error {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return errors.New("usage: rounds [FLAG...] CLIENT=SERVER...")
+		return errors.New("usage: rounds [FLAG] CLIENT=SERVER [CLIENT=SERVER]")
 	}
 	clients, err := startClients(flags.Args())
 	if err != nil {
