@@ -13,6 +13,11 @@ import (
 // environment and no argument of ours, so it is fixed.
 const socketPath = "/run/upcalld/upcall"
 
+// hostPatience is how long the host's own upcall waits for a broker that says
+// nothing, before it is left to the stock handler: to the host the broker says
+// so at once. A container waits until the deadline.
+const hostPatience = 3 * time.Second
+
 // state is how asking the broker ended.
 type state int
 
@@ -37,10 +42,18 @@ func (u *upcall) ask() (wire.Verdict, state) {
 	if err := unix.Send(u.conn, msg, unix.MSG_NOSIGNAL); err != nil {
 		return v, brokerDied
 	}
+	patience := hostPatience
 	for {
 		wait := u.left()
 		if wait <= 0 {
 			return v, tooLate
+		}
+		if left := patience - time.Since(u.start); left > 0 {
+			wait = min(wait, left)
+		} else if patience > 0 {
+			if patience = 0; hostTask(u.found.Thread) {
+				return v, tooLate
+			}
 		}
 		if u.guard.pending() {
 			u.look()

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -78,11 +79,11 @@ func (g *guard) foreign(u *upcall) bool {
 	for until := g.since.Add(guardLimit); !g.clear; u.look() {
 		// Waiters of the requester's own namespace may have its answer. All must
 		// be accounted for, and none may be from elsewhere.
-		own, foreign, ok := waitingTasks(u.found.Thread, u.start.Add(deadline))
+		w := lookAround(u.found.Thread, min(guardLimit, u.left()))
 		switch {
-		case !ok || foreign > 0 || time.Now().After(until):
+		case !w.complete || w.foreign > 0 || time.Now().After(until):
 			return true
-		case g.waiters > 0 && own >= g.waiters:
+		case g.waiters > 0 && w.own >= g.waiters:
 			return false
 		}
 		time.Sleep(guardPause)
@@ -91,20 +92,41 @@ func (g *guard) foreign(u *upcall) bool {
 	return false
 }
 
-// waitingTasks counts the tasks that wait for a key under construction
-// (request_key.c, wait_for_key_construction), apart by whether they live in
-// the requester's network and user namespace. It fails where stacks cannot be
-// read, and when time runs out.
-func waitingTasks(requester int, until time.Time) (own, foreign int, ok bool) {
+// waiting counts the tasks that wait for some key, apart by whether they live in
+// the requester's network and user namespace.
+type waiting struct {
+	own, foreign int
+	complete     bool // every task was looked at
+}
+
+// lookAround is waitingTasks for no longer than that. Any task's files in /proc
+// can block without a limit: they wait for its execve, and that for the file
+// systems whose files it closes (fs/exec.c, exec_update_lock), a container's FUSE
+// server among them. The thread that is stuck there ends with this process.
+func lookAround(requester int, most time.Duration) waiting {
+	result := make(chan waiting, 1)
+	until := time.Now().Add(most)
+	go func() { result <- waitingTasks(requester, until) }()
+	select {
+	case w := <-result:
+		return w
+	case <-time.After(most):
+		return waiting{}
+	}
+}
+
+// waitingTasks walks over the host's tasks until a moment. It is not complete
+// where stacks cannot be read, and when time runs out.
+func waitingTasks(requester int, until time.Time) (w waiting) {
 	home, ok := taskNamespaces(strconv.Itoa(requester))
 	if !ok {
-		return 0, 0, false
+		return w
 	}
-	failed := false
+	w.complete = true
 	eachTask(func(task string) bool {
 		waits, readable := waitsForKey(task)
 		if !readable || time.Now().After(until) {
-			failed = true
+			w.complete = false
 			return false
 		}
 		if !waits {
@@ -113,24 +135,31 @@ func waitingTasks(requester int, until time.Time) (own, foreign int, ok bool) {
 		// A task that has gone by now waits no more, and counts as foreign:
 		// it may have been.
 		if ns, ok := taskNamespaces(task); ok && ns == home {
-			own++
+			w.own++
 		} else {
-			foreign++
+			w.foreign++
 		}
 		return true
 	})
-	return own, foreign, !failed
+	return w
 }
 
-// waitsForKey reads a task's kernel stack. A task that is gone does not wait.
+// waitsForKey reads a task's kernel stack. Whoever is on its way through
+// request_key waits, or is about to (wait_for_key_construction), but for those
+// whose own upcall it is (call_sbin_request_key). A task that is gone does not.
 func waitsForKey(task string) (waits, readable bool) {
 	var buf [4096]byte
 	b, err := readFile("/proc/"+task+"/stack", buf[:])
-	if err == unix.ENOENT || err == unix.ESRCH {
+	switch {
+	case err == unix.ENOENT || err == unix.ESRCH:
 		_, err := readFile("/proc/self/stack", buf[:])
 		return false, err == nil
+	case strings.HasPrefix(task, "1/"):
+		// The host's init may be closed even to root. It starts others to mount.
+		return false, err == nil || err == unix.EPERM || err == unix.EACCES
 	}
-	return bytes.Contains(b, []byte("wait_for_key_construction")), err == nil
+	asks := bytes.Contains(b, []byte("request_key")) || bytes.Contains(b, []byte("wait_for_key_construction"))
+	return asks && !bytes.Contains(b, []byte("call_sbin_request_key")), err == nil
 }
 
 type namespaces struct{ netDev, netIno, userDev, userIno uint64 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/upcalld/upcalld/broker/wire"
-	"github.com/upcalld/upcalld/fexecve"
 )
 
 // stockPath is where hook keeps the request-key it found.
@@ -18,16 +18,13 @@ const insideVar = "UPCALLD_INSIDE"
 
 func insideItself() bool { return os.Getenv(insideVar) != "" }
 
-// withoutBroker answers with nobody to ask. Before any container has been
-// registered everybody gets the stock handler. Later only the host itself
-// does: anybody else may be a registered container, which the host's network
-// would answer wrongly.
-func (u *upcall) withoutBroker() int {
-	if !isolating() {
-		return u.runStock()
-	}
-	if !hostTask(u.found.Thread) {
-		return u.reject(errNoBroker, rejectedFor)
+// withoutBroker answers when there is nobody to ask, or no answer. Before any
+// container has been registered everybody gets the stock handler. Later only the
+// host itself does: anybody else may be a registered container, which the host's
+// network would answer wrongly, and gets errno.
+func (u *upcall) withoutBroker(errno unix.Errno) int {
+	if isolating() && !hostTask(u.found.Thread) {
+		return u.reject(errno, rejectedFor)
 	}
 	return u.obey(wire.Verdict{Action: wire.ActStock})
 }
@@ -69,10 +66,12 @@ func openStock(path string) (int, error) {
 	return fd, nil
 }
 
-// execStock executes the handler behind fd. A script cannot be executed by its
-// handle: it is executed by its path.
+// execStock executes the handler behind fd, so that what was checked is what
+// runs. It goes through the library, which puts back the limit on open files that
+// it had raised at the start. A script cannot be executed by a handle that is
+// closed meanwhile: it is executed by its path.
 func execStock(fd int, path string, argv, env []string) error {
-	err := fexecve.Exec(fd, argv, env)
+	err := unix.Exec("/proc/self/fd/"+strconv.Itoa(fd), argv, env)
 	if err == unix.ENOENT {
 		return unix.Exec(path, argv, env)
 	}

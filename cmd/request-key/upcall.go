@@ -70,11 +70,11 @@ func answer(c command) int {
 	v, state := u.ask()
 	switch state {
 	case noBroker:
-		return u.withoutBroker()
+		return u.withoutBroker(errNoBroker)
 	case brokerDied:
-		return u.reject(errBrokerDied, rejectedFor)
+		return u.withoutBroker(errBrokerDied)
 	case tooLate:
-		return u.reject(errDeadline, rejectedFor)
+		return u.withoutBroker(errDeadline)
 	}
 	return u.obey(v)
 }
@@ -82,17 +82,18 @@ func answer(c command) int {
 // obey carries out the broker's verdict.
 func (u *upcall) obey(v wire.Verdict) int {
 	share := v.Flags&wire.FlagShare != 0
-	if v.Action == wire.ActReject {
-		return u.reject(unix.Errno(v.Errno), v.Lifetime)
-	}
 	// A container may have been registered since the key was looked at.
 	if err := u.isolate(); err != nil {
 		return u.reject(keyring.Errno(err), rejectedFor)
 	}
+	// "There is no such name" is an answer too, and not everybody's.
 	if u.isolated && !share && u.guard.foreign(u) {
 		return u.refuse()
 	}
-	if v.Action == wire.ActStock {
+	switch v.Action {
+	case wire.ActReject:
+		return u.reject(unix.Errno(v.Errno), v.Lifetime)
+	case wire.ActStock:
 		return u.runStock()
 	}
 	return u.instantiate(v.Payload, v.Lifetime, share)
@@ -172,11 +173,23 @@ func (r reader) Read(b []byte) (int, error) {
 }
 
 // hostTask says whether the thread lives in this process's network, user and
-// mount namespace. The thread is the requester's: blocked as long as we live.
+// mount namespace, if that can be told soon. The thread is the requester's:
+// blocked as long as we live.
 func hostTask(tid int) bool {
+	result := make(chan bool, 1)
+	go func() { result <- sameNamespaces(tid) }()
+	select {
+	case same := <-result:
+		return same
+	case <-time.After(guardLimit):
+		return false // see lookAround
+	}
+}
+
+func sameNamespaces(tid int) bool {
 	for _, ns := range [...]string{"net", "user", "mnt"} {
 		var ours, theirs unix.Stat_t
-		if unix.Stat("/proc/thread-self/ns/"+ns, &ours) != nil ||
+		if unix.Stat("/proc/self/ns/"+ns, &ours) != nil ||
 			unix.Stat("/proc/"+strconv.Itoa(tid)+"/ns/"+ns, &theirs) != nil ||
 			ours.Dev != theirs.Dev || ours.Ino != theirs.Ino {
 			return false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -9,16 +10,25 @@ import (
 	"github.com/upcalld/upcalld/keyring"
 )
 
-// Limits of a helper. Memory is bounded by the helper itself and its cgroup.
+// Limits of a helper. A Go program maps 64 MiB of heap at a time.
 var limits = []struct {
 	resource int
 	value    uint64
 }{
 	{unix.RLIMIT_CORE, 0},
+	{unix.RLIMIT_DATA, 512 << 20},
 	{unix.RLIMIT_NOFILE, 1024},
 	{unix.RLIMIT_FSIZE, 0},
 	{unix.RLIMIT_MEMLOCK, 0},
 	{unix.RLIMIT_MSGQUEUE, 0},
+}
+
+// bePreferredVictim makes the kernel end this program first where memory runs out.
+func bePreferredVictim() error {
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0); err != nil {
+		return fmt.Errorf("oom score: %w", err)
+	}
+	return nil
 }
 
 // dropPrivileges gives up everything that was root's, for this thread: it is

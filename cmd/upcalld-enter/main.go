@@ -11,7 +11,7 @@
 // file was opened by the caller: nothing is looked up by name any more.
 //
 // The files: main.go the order of things, args.go the command line, root.go the
-// empty root, drop.go the giving up.
+// empty root, drop.go the giving up, execute.go the end.
 package main
 
 import (
@@ -21,8 +21,6 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/upcalld/upcalld/fexecve"
 )
 
 func main() {
@@ -40,6 +38,9 @@ func main() {
 // enter does not return unless something fails. The order matters: the network
 // namespace and the mounts need privilege, the program gets none.
 func (e entry) enter() error {
+	if err := bePreferredVictim(); err != nil {
+		return err
+	}
 	netns, err := joinNetNS(e.net)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (e entry) enter() error {
 		"LISTEN_PID=" + strconv.Itoa(os.Getpid()),
 		"UPCALLD_NETNS=" + netns,
 	}
-	return fmt.Errorf("execute %s: %w", e.argv[0], fexecve.Exec(e.program, e.argv, env))
+	return fmt.Errorf("execute %s: %w", e.argv[0], execute(e.program, e.argv, env))
 }
 
 // joinNetNS enters the namespace and returns its "device:inode", which the

@@ -7,7 +7,8 @@
 // who asks what when; stock_test.go and floor_test.go the controls without
 // upcalld, isolation_test.go and sharedring_test.go its main promises, and
 // unregistered_test.go, badfiles_test.go, badservers_test.go,
-// baddescriptions_test.go, faults_test.go what must happen when things are bad.
+// baddescriptions_test.go, faults_test.go what must happen when things are bad,
+// and sandbox_test.go what a helper has.
 package kernel
 
 import (

@@ -1,6 +1,4 @@
-// Package fexecve executes a program by a handle on its file, so that what was
-// checked is what runs.
-package fexecve
+package main
 
 import (
 	"runtime"
@@ -10,13 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exec replaces the process by the program behind fd (an O_PATH handle will
-// do) and returns only if that fails. The calling thread's credentials,
-// namespaces and keyrings are the ones that remain.
-//
-// A script whose handle is close-on-exec gives ENOENT: its interpreter would
-// open it by a name that is gone (execveat(2)).
-func Exec(fd int, argv, env []string) error {
+// execute replaces the process by the program behind fd, and returns only if
+// that fails. The root is empty, so there is no path to it.
+func execute(fd int, argv, env []string) error {
 	args, err := syscall.SlicePtrFromStrings(argv)
 	if err != nil {
 		return err
