@@ -14,6 +14,8 @@ HELPERS  = dns-resolve
 all:
 	@mkdir -p bin
 	go build $(GOFLAGS_BUILD) -o bin/ $(PROGRAMS:%=./cmd/%) $(HELPERS:%=./cmd/helpers/%)
+	@# Nobody but root may read a helper: so it is never dumpable, from its first moment.
+	@chmod 0711 $(HELPERS:%=bin/%)
 
 demo: all
 	bin/upcallctl demo --bin bin
@@ -56,7 +58,8 @@ clean:
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin bin/upcalld
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin bin/upcallctl
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/upcalld bin/request-key bin/upcalld-enter $(HELPERS:%=bin/%)
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/upcalld bin/request-key bin/upcalld-enter
+	install -D -m 0711 -t $(DESTDIR)$(PREFIX)/libexec/upcalld $(HELPERS:%=bin/%)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system units/upcalld.socket units/upcalld.service units/dns-resolve@.socket units/dns-resolve@.service
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/upcallctl.1
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/upcalld.toml.5

@@ -55,6 +55,9 @@ type NameIn struct {
 // ListOut is the answer of List.
 type ListOut struct {
 	Contexts []Context `json:"contexts"`
+	// Lost are the names of containers that were registered when upcalld was
+	// restarted in this boot, and have not been registered since.
+	Lost []string `json:"lost"`
 }
 
 // ResolveIn holds the parameters of Resolve.

@@ -21,6 +21,7 @@ var named = []struct {
 	{nscontext.ErrMoved, "BadRegistration"},
 	{nscontext.ErrNotNamespace, "BadRegistration"},
 	{broker.ErrBadName, "BadRegistration"},
+	{broker.ErrNotContainer, "BadRegistration"},
 }
 
 // apiError names an error for the caller, with its sentence; name is the context

@@ -20,6 +20,8 @@ type methods struct {
 	broker  *broker.Broker
 	version string
 	log     *slog.Logger
+
+	captures chan struct{} // one for each capture under way
 }
 
 func (m *methods) table() map[string]varlink.Handler {
@@ -34,7 +36,7 @@ func (m *methods) register(ctx context.Context, call *varlink.Call) error {
 	if err := call.Decode(&in); err != nil {
 		return err
 	}
-	c, err := capture(in)
+	c, err := m.captureSoon(ctx, in)
 	if err != nil {
 		return apiError(err, in.Name)
 	}
@@ -43,6 +45,47 @@ func (m *methods) register(ctx context.Context, call *varlink.Call) error {
 		return apiError(err, in.Name)
 	}
 	return call.Reply(ContextOut{contextOf(r)})
+}
+
+// captureTime bounds the reading of a process's namespaces, and maxCaptures how
+// many may be read at a time, stuck ones included: /proc/PID of a process that
+// hangs in execve blocks its reader (fs/exec.c, exec_update_lock).
+const (
+	captureTime = 5 * time.Second
+	maxCaptures = 16
+)
+
+// captureSoon is capture, for so long. One that comes too late is closed.
+func (m *methods) captureSoon(ctx context.Context, in RegisterIn) (*nscontext.Context, error) {
+	ctx, cancel := context.WithTimeout(ctx, captureTime)
+	defer cancel()
+	select {
+	case m.captures <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fail("Failed", "too many registrations are waiting for processes that do not answer")
+	}
+	type result struct {
+		c   *nscontext.Context
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		defer func() { <-m.captures }()
+		c, err := capture(in)
+		select {
+		case done <- result{c, err}:
+		case <-ctx.Done():
+			if c != nil {
+				c.Close()
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.c, r.err
+	case <-ctx.Done():
+		return nil, fail("Failed", "the process's namespaces cannot be read in time")
+	}
 }
 
 func capture(in RegisterIn) (*nscontext.Context, error) {
@@ -72,7 +115,7 @@ func (m *methods) list(_ context.Context, call *varlink.Call) error {
 	if err := call.Decode(&struct{}{}); err != nil {
 		return err
 	}
-	out := ListOut{Contexts: []Context{}}
+	out := ListOut{Contexts: []Context{}, Lost: append([]string{}, m.broker.Lost()...)}
 	for _, r := range m.broker.List() {
 		out.Contexts = append(out.Contexts, contextOf(r))
 	}

@@ -14,7 +14,7 @@ func NewServer(b *broker.Broker, version string, log *slog.Logger) (*varlink.Ser
 		Vendor: "upcalld", Product: "upcalld", Version: version, URL: "https://github.com/upcalld/upcalld",
 		Authorize: onlyRoot, Log: log,
 	}
-	m := &methods{broker: b, version: version, log: log}
+	m := &methods{broker: b, version: version, log: log, captures: make(chan struct{}, maxCaptures)}
 	if err := s.Register(description, m.table()); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}

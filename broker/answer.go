@@ -36,12 +36,25 @@ type configState struct {
 	mu       sync.Mutex // guards what follows
 	known    bool
 	hash     wire.Hash
-	seen     time.Time // when a helper last read the files
+	seen     time.Time // when the look at the files began that found hash
+	flushed  uint64    // counts Flush: what was asked before is not kept
 	checking bool
 }
 
-// configFresh is how long the configuration is believed without a look.
-const configFresh = 2 * time.Second
+// configFresh is how long the configuration is believed without a look;
+// configStale, how long an answer is given that only then sets a look going. Who
+// has not asked for longer waits for the look.
+const (
+	configFresh = 2 * time.Second
+	configStale = 30 * time.Second
+)
+
+// maxTTL and maxNegativeTTL bound what a helper says: it may be compromised, and
+// must not outlive itself.
+const (
+	maxTTL         = 24 * time.Hour
+	maxNegativeTTL = 5 * time.Minute
+)
 
 // answer returns the answer of r's own network and files. It returns when ctx
 // ends or the container does, whatever the helper is at.
@@ -51,7 +64,7 @@ func (b *Broker) answer(ctx context.Context, r *Registration, q question) answer
 		return a
 	}
 	b.counters.Misses.Add(1)
-	flight := r.network.flights.DoChan(flightKey(r, q), func() (any, error) {
+	flight := r.network.flights.DoChan(b.flightKey(r, q), func() (any, error) {
 		return b.ask(r, q), nil
 	})
 	select {
@@ -72,7 +85,7 @@ func (b *Broker) lookUp(r *Registration, q question) (answer, bool) {
 	c.mu.Lock()
 	known, hash, seen := c.known, c.hash, c.seen
 	c.mu.Unlock()
-	if !known {
+	if !known || b.Now().Sub(seen) > configStale {
 		return answer{}, false
 	}
 	a, left, ok := r.network.cache.Get(cacheKey{hash, q})
@@ -86,33 +99,65 @@ func (b *Broker) lookUp(r *Registration, q question) (answer, bool) {
 	return a, true
 }
 
-// flightKey joins askers whose answer must be the same.
-func flightKey(r *Registration, q question) string {
+// flightKey joins askers whose answer must be the same: the same context's, and
+// those whose configuration is known to be the same.
+func (b *Broker) flightKey(r *Registration, q question) string {
 	c := &r.config
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	who := fmt.Sprintf("context %d", r.ID)
-	if c.known {
-		who = string(c.hash[:])
+	who := fmt.Sprintf("context %d %d", r.ID, c.flushed)
+	if c.known && b.Now().Sub(c.seen) <= configFresh {
+		who = fmt.Sprintf("%x %d", c.hash, c.flushed)
 	}
 	return fmt.Sprintf("%s\x00%s\x00%d\x00%s\x00%s", who, q.helper, len(q.subject), q.subject, q.options)
 }
 
-// ask puts the question to the helper and keeps what it says.
+// ask puts the question to the helper and keeps what it says. If it is long ago
+// that the files were looked at, they are first: the answer may be here.
 func (b *Broker) ask(r *Registration, q question) answer {
+	if b.lookAgain(r, q.helper) {
+		if a, ok := b.lookUp(r, q); ok {
+			return a
+		}
+	}
+	began, flushed := b.Now(), r.config.flushes()
 	reply, err := b.askHelper(r, q, wire.AskAnswer)
 	if err != nil {
 		return failure(err)
 	}
-	a := answer{payload: reply.Payload, errno: unix.Errno(reply.Errno), note: string(reply.Note),
-		ttl: time.Duration(reply.TTL) * time.Second}
+	a := answer{payload: reply.Payload, errno: unix.Errno(reply.Errno), note: string(reply.Note)}
+	a.ttl = bounded(time.Duration(reply.TTL)*time.Second, a.errno)
 	if refusal(reply) {
 		return a // of this moment: not for the cache
 	}
-	b.learnConfig(r, reply.Config)
-	size := int64(len(a.payload)+len(a.note)+len(q.subject)+len(q.options)) + 256
-	r.network.cache.Put(cacheKey{reply.Config, q}, a, size, a.ttl)
+	if r.config.learn(reply.Config, began, flushed) {
+		size := int64(len(a.payload)+len(a.note)+len(q.subject)+len(q.options)) + 256
+		r.network.cache.Put(cacheKey{reply.Config, q}, a, size, a.ttl)
+	}
 	return a
+}
+
+func bounded(ttl time.Duration, errno unix.Errno) time.Duration {
+	if errno != 0 {
+		return min(ttl, maxNegativeTTL)
+	}
+	return min(ttl, maxTTL)
+}
+
+// lookAgain reads the files where that was done once, but long ago.
+func (b *Broker) lookAgain(r *Registration, helper string) bool {
+	c := &r.config
+	c.mu.Lock()
+	stale := c.known && b.Now().Sub(c.seen) > configStale
+	c.mu.Unlock()
+	return stale && b.readConfig(r, helper)
+}
+
+// readConfig has a helper look at the files.
+func (b *Broker) readConfig(r *Registration, helper string) bool {
+	began, flushed := b.Now(), r.config.flushes()
+	reply, err := b.askHelper(r, question{helper: helper}, wire.AskConfig)
+	return err == nil && reply.Errno == 0 && r.config.learn(reply.Config, began, flushed)
 }
 
 // askTime bounds one question to a helper, whoever waits for it.
@@ -127,11 +172,32 @@ func (b *Broker) askHelper(r *Registration, q question, ask wire.Ask) (wire.Repl
 	})
 }
 
-func (b *Broker) learnConfig(r *Registration, hash wire.Hash) {
-	c := &r.config
+// learn takes note of what a look found that began at a moment, unless a later
+// look has found something since. It reports false if Flush came in between.
+func (c *configState) learn(hash wire.Hash, began time.Time, flushed uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known, c.hash, c.seen = true, hash, b.Now()
+	if flushed != c.flushed {
+		return false
+	}
+	if !c.known || !began.Before(c.seen) {
+		c.known, c.hash, c.seen = true, hash, began
+	}
+	return true
+}
+
+func (c *configState) flushes() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flushed
+}
+
+// flush makes everything asked so far a thing of the past.
+func (c *configState) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = false
+	c.flushed++
 }
 
 // checkConfig has the files looked at, in the background, once at a time.
@@ -144,14 +210,11 @@ func (b *Broker) checkConfig(r *Registration, helper string) {
 	}
 	c.checking = true
 	b.wg.Go(func() {
-		reply, err := b.askHelper(r, question{helper: helper}, wire.AskConfig)
-		if err == nil && reply.Errno == 0 {
-			b.learnConfig(r, reply.Config)
-		}
+		ok := b.readConfig(r, helper)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.checking = false
-		if err != nil || reply.Errno != 0 {
+		if !ok {
 			c.known = false // ask before answering next time
 		}
 	})

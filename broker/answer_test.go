@@ -51,13 +51,24 @@ func TestCacheIsSharedOnlyWhereTheAnswerIsTheSame(t *testing.T) {
 func TestFlightKey(t *testing.T) {
 	q := question{helper: HelperDNS, subject: "foo.bar", options: "list"}
 	a, b := reg(1, set(2, 20)), reg(2, set(2, 21))
+	now := time.Unix(1000, 0)
+	broker := &Broker{Options: Options{Now: func() time.Time { return now }}}
+	flightKey := broker.flightKey
 	if flightKey(a, q) == flightKey(b, q) {
 		t.Error("two contexts of unknown configuration share a question")
 	}
-	known(a, wire.Hash{1}, time.Time{})
-	known(b, wire.Hash{1}, time.Time{})
+	known(a, wire.Hash{1}, now)
+	known(b, wire.Hash{1}, now)
 	if flightKey(a, q) != flightKey(b, q) {
 		t.Error("two contexts of the same configuration ask twice")
+	}
+	known(b, wire.Hash{1}, now.Add(-configFresh-1))
+	if flightKey(a, q) == flightKey(b, q) {
+		t.Error("a context whose files may have changed shares a question")
+	}
+	before := flightKey(a, q)
+	if a.config.flush(); flightKey(a, q) == before {
+		t.Error("who asks after a flush joins a question from before")
 	}
 	// Text cannot be moved from one field to the next.
 	x := question{helper: HelperDNS, subject: "a\x00b", options: "c"}

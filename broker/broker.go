@@ -13,7 +13,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -55,14 +54,14 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(o.RuntimeDir, helperDir), 0o700); err != nil {
+	if err := cleanHelperDir(filepath.Join(o.RuntimeDir, helperDir)); err != nil {
 		return nil, fmt.Errorf("runtime directory: %w", err)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	b := &Broker{Options: o, initial: initial, rules: defaultRules(), quiet: newQuiet(o.Log, o.Now)}
-	if b.ledger, err = openLedger(filepath.Join(o.RuntimeDir, "ledger")); err != nil {
+	if b.ledger, err = openLedger(filepath.Join(o.RuntimeDir, "ledger"), o.Now); err != nil {
 		return nil, err
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())

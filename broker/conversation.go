@@ -24,6 +24,7 @@ type conversation struct {
 	mu      sync.Mutex // guards what follows
 	err     error      // why it ended
 	last    uint64
+	stray   uint64 // replies that nobody waited for
 	pending map[uint64]chan wire.Reply
 }
 
@@ -137,17 +138,25 @@ func (v *conversation) read() {
 			v.end(fmt.Errorf("%w: %v", errHelperEnded, err))
 			return
 		}
-		r.Payload, r.Note = slices.Clone(r.Payload), slices.Clone(r.Note)
-		v.deliver(r)
+		if !v.deliver(r) {
+			v.end(fmt.Errorf("%w: more replies than questions", errHelperEnded))
+			return
+		}
 	}
 }
 
-// deliver hands the reply to whoever asked; a late one is dropped.
-func (v *conversation) deliver(r wire.Reply) {
+// deliver hands the reply to whoever asked. A late one is dropped; more of those
+// than there were questions are a flood, and false.
+func (v *conversation) deliver(r wire.Reply) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if c := v.pending[r.ID]; c != nil {
-		delete(v.pending, r.ID)
-		c <- r // has room for the one
+	c := v.pending[r.ID]
+	if c == nil {
+		v.stray++
+		return v.stray <= v.last
 	}
+	delete(v.pending, r.ID)
+	r.Payload, r.Note = slices.Clone(r.Payload), slices.Clone(r.Note)
+	c <- r // has room for the one
+	return true
 }

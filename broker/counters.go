@@ -6,7 +6,7 @@ import "sync/atomic"
 type Counters struct {
 	Host         atomic.Uint64 // asked by the host itself
 	Unregistered atomic.Uint64 // asked from a namespace nobody registered
-	Lost         atomic.Uint64 // asked by a container registered before a restart, and not again
+	Absent       atomic.Uint64 // asked by a container that is registered no more
 	Context      atomic.Uint64 // asked by a registered container
 	Answered     atomic.Uint64
 	Rejected     atomic.Uint64

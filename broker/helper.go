@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +41,7 @@ type helper struct {
 	current  *conversation
 	listener *net.UnixListener
 	starts   []time.Time
+	misled   bool // systemd's socket led to another namespace: it is not asked again
 	closed   bool
 }
 
@@ -59,7 +62,10 @@ func (h *helper) ask(ctx context.Context, c *nscontext.Context, q wire.Question)
 		reply, err = talk.ask(ctx, q, root)
 		switch {
 		case err == nil:
-			return reply, h.inPlace(reply)
+			if err = h.inPlace(reply); err != nil {
+				h.mislead(talk, err)
+			}
+			return reply, err
 		case errors.Is(err, errHelperEnded):
 			continue
 		case errors.Is(err, errHelperStuck):
@@ -81,6 +87,14 @@ func (h *helper) inPlace(r wire.Reply) error {
 		return fmt.Errorf("%s: %w: %v, not %v", h.kind, errWrongPlace, got, h.network.id)
 	}
 	return nil
+}
+
+// mislead ends a conversation with a helper in the wrong place.
+func (h *helper) mislead(talk *conversation, why error) {
+	h.mu.Lock()
+	h.misled = true
+	h.mu.Unlock()
+	talk.end(why)
 }
 
 // refusal says whether the helper has declined the question rather than
@@ -133,7 +147,7 @@ func (h *helper) conversation(c *nscontext.Context) (*conversation, error) {
 // activated connects to a helper that systemd starts: dns-resolve@NAME.socket
 // for a namespace that ip-netns(8) calls NAME. nil if there is no such socket.
 func (h *helper) activated(c *nscontext.Context) *conversation {
-	if c.Etc() == "" {
+	if c.Etc() == "" || h.misled {
 		return nil
 	}
 	path := filepath.Join(h.network.start.runtimeDir, helperDir, h.kind+"@"+filepath.Base(c.Etc()))
@@ -181,13 +195,28 @@ func (h *helper) launch(c *nscontext.Context) (*conversation, error) {
 	return newConversation(conn, p), nil
 }
 
-// listen makes the socket the helper takes over. What an earlier broker left at
-// its path is removed: nobody else may write in that directory.
-func (h *helper) listen() (*net.UnixListener, error) {
-	path := filepath.Join(h.network.start.runtimeDir, helperDir, fmt.Sprintf("%s.%d", h.kind, h.network.id.Ino))
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", h.kind, err)
+// sockets numbers helpers' sockets, so that no two have the same path: closing
+// one removes it.
+var sockets atomic.Uint64
+
+// cleanHelperDir makes the directory and removes what an earlier broker left
+// there, but not systemd's sockets.
+func cleanHelperDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
 	}
+	left, err := os.ReadDir(dir)
+	for _, e := range left {
+		if !strings.Contains(e.Name(), "@") {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// listen makes the socket the helper takes over.
+func (h *helper) listen() (*net.UnixListener, error) {
+	path := filepath.Join(h.network.start.runtimeDir, helperDir, fmt.Sprintf("%s.%d", h.kind, sockets.Add(1)))
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", h.kind, err)

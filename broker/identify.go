@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/upcalld/upcalld/nscontext"
 )
 
@@ -11,11 +13,11 @@ const (
 	partyContext      party = iota // a registered container
 	partyHost                      // the host itself
 	partyUnregistered              // a namespace nobody registered
-	partyLost                      // a container registered before upcalld was restarted
+	partyAbsent                    // a container that is registered no more; see ledger
 )
 
 func (p party) String() string {
-	return [...]string{"context", "host", "unregistered", "lost"}[p]
+	return [...]string{"context", "host", "unregistered", "absent"}[p]
 }
 
 // requester is an identified requester.
@@ -24,6 +26,7 @@ type requester struct {
 	namespaces nscontext.Set
 	party      party
 	context    *Registration // for partyContext
+	errno      unix.Errno    // for partyAbsent
 	why        string
 }
 
@@ -42,11 +45,12 @@ func (b *Broker) identify(thread int, stub nscontext.Set, alive func() bool) (re
 	}
 	net := who.namespaces[nscontext.Net]
 	who.context, who.why = elect(who.namespaces, b.initial, b.registry.candidates(net))
+	errno, absent := b.ledger.isAbsent(who.namespaces, b.initial)
 	switch {
 	case who.context != nil:
 		who.party = partyContext
-	case b.ledger.isLost(who.namespaces, b.initial):
-		who.party = partyLost
+	case absent:
+		who.party, who.errno = partyAbsent, errno
 	case who.namespaces.Same(stub, nscontext.Net, nscontext.User):
 		who.party = partyHost
 	default:

@@ -89,7 +89,13 @@ func comeAndGo(t *testing.T, b *Broker, number int) {
 
 func TestRegisterRefuses(t *testing.T) {
 	b, _ := startServer(t)
-	own, err := nscontext.FromPID(os.Getpid(), "")
+	box := exec.Command("sleep", "60")
+	box.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { box.Process.Kill(); box.Wait() }()
+	own, err := nscontext.FromPID(box.Process.Pid, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +106,14 @@ func TestRegisterRefuses(t *testing.T) {
 	if own.Alive() {
 		t.Error("the context of a refused registration was not closed")
 	}
-	dead, err := nscontext.FromPID(os.Getpid(), "")
+	host, err := nscontext.FromPID(os.Getpid(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Register(context.Background(), "host", host, nil); !errors.Is(err, ErrNotContainer) {
+		t.Errorf("the host: %v", err)
+	}
+	dead, err := nscontext.FromPID(box.Process.Pid, "")
 	if err != nil {
 		t.Fatal(err)
 	}

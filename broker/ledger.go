@@ -6,39 +6,73 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/upcalld/upcalld/nscontext"
 )
 
-// ledger remembers for the rest of the boot which ids were given, and which
-// containers were registered when an earlier broker of this boot ended. Those
-// are lost until they are registered again: they get an errno meanwhile, not
-// the stock handler's answer from the host's network.
+// ledger remembers which ids were given in this boot, and which containers are
+// absent: registered once, not any more, and yet perhaps alive. Those must not be
+// answered by the stock handler from the host's network.
+//
+//   - Lost ones were registered when an earlier broker ended, and have not been
+//     since. They get ErrLost for lostFor, or until they are registered again.
+//   - Ended ones lost the process they were registered by a moment ago; others in
+//     their namespace may still run or be on their way. They get ErrGone for
+//     endedFor.
+//
+// Nothing holds an absent container's namespaces, so their inodes may be used
+// again for a namespace that nobody registers: that is why both come to an end.
 //
 // It is a file in the runtime directory, one line for each event, in the order
 // they happened; a line that does not parse is passed over:
 //
-//   - ID NET-DEVICE NET-INODE MNT-DEVICE MNT-INODE	registered
+//   - ID NET-DEVICE NET-INODE MNT-DEVICE MNT-INODE NAME	registered
 //   - ID	dropped
 //     = ID	the last that was given
 //
 // It is written anew when most of its lines are of the past.
 type ledger struct {
 	path string
+	now  func() time.Time
 
-	mu    sync.Mutex // guards what follows
-	file  *os.File
-	lines int // in the file
-	last  uint64
-	lost  map[uint64]nscontext.Set // by the id they had
-	live  map[uint64]nscontext.Set
+	mu      sync.Mutex // guards what follows
+	file    *os.File
+	lines   int  // in the file
+	damaged bool // the last line may be cut short
+	last    uint64
+	live    map[uint64]entry
+	absent  map[uint64]absence // by the id they had
 }
 
+// entry is a registration as the ledger knows it.
+type entry struct {
+	name string
+	ids  nscontext.Set
+}
+
+// absence is what a container gets that is registered no more.
+type absence struct {
+	entry
+	errno unix.Errno
+	until time.Time
+}
+
+const (
+	lostFor  = time.Hour
+	endedFor = time.Minute
+)
+
 // openLedger reads what is there and starts a new file with what of it counts.
-func openLedger(path string) (*ledger, error) {
-	l := &ledger{path: path, lost: make(map[uint64]nscontext.Set), live: make(map[uint64]nscontext.Set)}
+func openLedger(path string, now func() time.Time) (*ledger, error) {
+	l := &ledger{path: path, now: now, live: make(map[uint64]entry), absent: make(map[uint64]absence)}
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("ledger: %w", err)
@@ -50,6 +84,27 @@ func openLedger(path string) (*ledger, error) {
 	return l, nil
 }
 
+func (l *ledger) read(text []byte) {
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		var sign string
+		var id uint64
+		var e entry
+		net, mnt := &e.ids[nscontext.Net], &e.ids[nscontext.Mnt]
+		n, _ := fmt.Sscanf(lines.Text(), "%s %d %d %d %d %d %s", &sign, &id, &net.Dev, &net.Ino, &mnt.Dev, &mnt.Ino, &e.name)
+		switch {
+		case sign == "+" && n == 7:
+			l.absent[id] = absence{e, ErrLost, l.now().Add(lostFor)}
+		case sign == "-" && n == 2:
+			delete(l.absent, id)
+		case sign == "=" && n == 2:
+		default:
+			continue
+		}
+		l.last = max(l.last, id)
+	}
+}
+
 // rewrite replaces the file by one of what counts, or leaves it as it was.
 func (l *ledger) rewrite() error {
 	temp := l.path + ".new"
@@ -59,10 +114,13 @@ func (l *ledger) rewrite() error {
 	}
 	w := bufio.NewWriter(f)
 	fmt.Fprintf(w, "= %d\n", l.last)
-	for _, those := range []map[uint64]nscontext.Set{l.lost, l.live} {
-		for id, ids := range those {
-			fmt.Fprint(w, registeredLine(id, ids))
+	for id, a := range l.absent {
+		if a.errno == ErrLost {
+			w.WriteString(line(id, a.entry))
 		}
+	}
+	for id, e := range l.live {
+		w.WriteString(line(id, e))
 	}
 	if err := errors.Join(w.Flush(), os.Rename(temp, l.path)); err != nil {
 		f.Close()
@@ -71,92 +129,122 @@ func (l *ledger) rewrite() error {
 	if l.file != nil {
 		l.file.Close()
 	}
-	l.file, l.lines = f, 1+len(l.lost)+len(l.live)
+	l.file, l.lines, l.damaged = f, 1+len(l.absent)+len(l.live), false
 	return nil
 }
 
-// add appends a line, and tidies up when three of four lines are of the past.
-func (l *ledger) add(line string) error {
-	if _, err := l.file.WriteString(line); err != nil {
+func line(id uint64, e entry) string {
+	net, mnt := e.ids[nscontext.Net], e.ids[nscontext.Mnt]
+	return fmt.Sprintf("+ %d %d %d %d %d %s\n", id, net.Dev, net.Ino, mnt.Dev, mnt.Ino, e.name)
+}
+
+// add appends a line, and tidies up when three of four lines are of the past, or
+// the last one could not be written whole.
+func (l *ledger) add(text string) error {
+	if l.damaged || l.lines > 1024+4*(len(l.absent)+len(l.live)) {
+		if err := l.rewrite(); err != nil {
+			return err
+		}
+	}
+	l.lines++
+	if _, err := l.file.WriteString(text); err != nil {
+		l.damaged = true
 		return err
 	}
-	if l.lines++; l.lines > 1024+4*(len(l.lost)+len(l.live)) {
-		return l.rewrite()
-	}
 	return nil
-}
-
-func (l *ledger) read(text []byte) {
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for lines.Scan() {
-		var sign string
-		var id uint64
-		var net, mnt nscontext.ID
-		n, _ := fmt.Sscanf(lines.Text(), "%s %d %d %d %d %d", &sign, &id, &net.Dev, &net.Ino, &mnt.Dev, &mnt.Ino)
-		switch {
-		case sign == "+" && n == 6:
-			var ids nscontext.Set
-			ids[nscontext.Net], ids[nscontext.Mnt] = net, mnt
-			l.lost[id] = ids
-		case sign == "-" && n == 2:
-			delete(l.lost, id)
-		case sign == "=" && n == 2:
-		default:
-			continue
-		}
-		l.last = max(l.last, id)
-	}
-}
-
-func registeredLine(id uint64, ids nscontext.Set) string {
-	net, mnt := ids[nscontext.Net], ids[nscontext.Mnt]
-	return fmt.Sprintf("+ %d %d %d %d %d\n", id, net.Dev, net.Ino, mnt.Dev, mnt.Ino)
 }
 
 // enter gives a registration its id and writes it down before it answers for
-// anybody. What it answers for from now on is lost no more.
-func (l *ledger) enter(ids, host nscontext.Set) (uint64, error) {
+// anybody. What it answers for from now on is absent no more.
+func (l *ledger) enter(name string, ids, host nscontext.Set) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id := l.last + 1
-	if err := l.add(registeredLine(id, ids)); err != nil {
+	id, e := l.last+1, entry{name, ids}
+	if err := l.add(line(id, e)); err != nil {
 		return 0, fmt.Errorf("ledger: %w", err)
 	}
-	l.last, l.live[id] = id, ids
-	for old, was := range l.lost {
-		if answersFor(ids, was, host) {
+	l.last, l.live[id] = id, e
+	for old, a := range l.absent {
+		if answersFor(ids, a.ids, host) {
 			l.forget(old)
 		}
 	}
 	return id, nil
 }
 
-// leave writes down that a registration has ended.
-func (l *ledger) leave(id uint64) {
+// leave writes down that a registration has ended: by itself, or because
+// somebody said so, who then knows that nobody is there any more.
+func (l *ledger) leave(id uint64, byItself bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e := l.live[id]
 	l.forget(id)
+	if byItself {
+		l.absent[id] = absence{e, ErrGone, l.now().Add(endedFor)}
+	}
 }
 
 // forget must be called with the lock held. A line that cannot be written only
 // makes the container lost after the next restart.
 func (l *ledger) forget(id uint64) {
-	delete(l.lost, id)
+	delete(l.absent, id)
 	delete(l.live, id)
 	_ = l.add(fmt.Sprintf("- %d\n", id))
 }
 
-// isLost says whether a requester belongs to a container that was registered
-// before a restart.
-func (l *ledger) isLost(requester, host nscontext.Set) bool {
+// forgetName forgets the lost containers of a name and says how many there were.
+func (l *ledger) forgetName(name string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, ids := range l.lost {
-		if answersFor(ids, requester, host) {
-			return true
+	n := 0
+	for id, a := range l.absent {
+		if a.name == name && a.errno == ErrLost {
+			l.forget(id)
+			n++
 		}
 	}
-	return false
+	return n
+}
+
+// lost returns the names of the lost containers, sorted.
+func (l *ledger) lost() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire()
+	names := make(map[string]bool)
+	for _, a := range l.absent {
+		if a.errno == ErrLost {
+			names[a.name] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(names), strings.Compare)
+}
+
+// isAbsent says whether a requester may belong to a container that is
+// registered no more, and what it gets then. The host itself never does.
+func (l *ledger) isAbsent(requester, host nscontext.Set) (unix.Errno, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.absent) == 0 || requester.Same(host, nscontext.Net, nscontext.Mnt) {
+		return 0, false
+	}
+	l.expire()
+	for _, a := range l.absent {
+		if answersFor(a.ids, requester, host) {
+			return a.errno, true
+		}
+	}
+	return 0, false
+}
+
+// expire must be called with the lock held.
+func (l *ledger) expire() {
+	now := l.now()
+	for id, a := range l.absent {
+		if now.After(a.until) {
+			l.forget(id)
+		}
+	}
 }
 
 // answersFor says whether a context with these namespaces could be elected for

@@ -4,13 +4,22 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/upcalld/upcalld/nscontext"
 )
 
+// ledgerTime is what the ledgers here take for now.
+var ledgerTime = time.Unix(1000, 0)
+
+func isLost(l *ledger, who, host nscontext.Set) bool {
+	errno, absent := l.isAbsent(who, host)
+	return absent && errno == ErrLost
+}
+
 func mustOpen(t *testing.T, path string) *ledger {
 	t.Helper()
-	l, err := openLedger(path)
+	l, err := openLedger(path, func() time.Time { return ledgerTime })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +28,7 @@ func mustOpen(t *testing.T, path string) *ledger {
 
 func mustEnter(t *testing.T, l *ledger, ids nscontext.Set) uint64 {
 	t.Helper()
-	id, err := l.enter(ids, set(1, 10))
+	id, err := l.enter("box", ids, set(1, 10))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +45,8 @@ func TestLedgerRemembersWhoWasRegistered(t *testing.T) {
 	if box != 1 || gone != 2 || onHost != 3 {
 		t.Fatalf("ids %d %d %d", box, gone, onHost)
 	}
-	l.leave(gone)
-	if l.isLost(set(2, 20), host) {
+	l.leave(gone, false)
+	if isLost(l, set(2, 20), host) {
 		t.Error("lost while it is registered")
 	}
 	l.close()
@@ -56,7 +65,7 @@ func TestLedgerRemembersWhoWasRegistered(t *testing.T) {
 			"a host service with its own mounts":   {set(1, 11), false},
 			"a namespace that was never mentioned": {set(4, 20), false},
 		} {
-			if got := l.isLost(c.who, host); got != c.want {
+			if got := isLost(l, c.who, host); got != c.want {
 				t.Errorf("restart %d, %s: lost %v", restart, name, got)
 			}
 		}
@@ -67,7 +76,7 @@ func TestLedgerRemembersWhoWasRegistered(t *testing.T) {
 	if id := mustEnter(t, l, set(2, 0)); id != 4 {
 		t.Errorf("id %d after a restart, want 4", id)
 	}
-	if l.isLost(set(2, 20), host) {
+	if isLost(l, set(2, 20), host) {
 		t.Error("still lost after it was registered by another way")
 	}
 	l.close()
@@ -83,7 +92,7 @@ func TestLedgerDoesNotGrow(t *testing.T) {
 	l := mustOpen(t, path)
 	stays := mustEnter(t, l, set(2, 20))
 	for range 5000 {
-		l.leave(mustEnter(t, l, set(3, 30)))
+		l.leave(mustEnter(t, l, set(3, 30)), false)
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Size() > 64<<10 {
@@ -92,7 +101,7 @@ func TestLedgerDoesNotGrow(t *testing.T) {
 	l.close()
 	l = mustOpen(t, path)
 	defer l.close()
-	if !l.isLost(set(2, 20), set(1, 10)) || l.isLost(set(3, 30), set(1, 10)) {
+	if !isLost(l, set(2, 20), set(1, 10)) || isLost(l, set(3, 30), set(1, 10)) {
 		t.Errorf("context %d is forgotten, or one that ended is not", stays)
 	}
 	if id := mustEnter(t, l, set(9, 9)); id != 5002 {
@@ -102,15 +111,74 @@ func TestLedgerDoesNotGrow(t *testing.T) {
 
 func TestLedgerPassesOverDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
-	if err := os.WriteFile(path, []byte("\x00\xff\n+ 7 4 2 4 20\n+ 8 4\n- x\n+ 9 4 3"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("\x00\xff\n+ 7 4 2 4 20 box\n+ 8 4\n- x\n+ 9 4 3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l := mustOpen(t, path)
 	defer l.close()
-	if !l.isLost(set(2, 20), set(1, 10)) {
+	if !isLost(l, set(2, 20), set(1, 10)) {
 		t.Error("a good line among bad ones was not read")
 	}
 	if id := mustEnter(t, l, set(5, 5)); id != 8 {
 		t.Errorf("id %d, want 8", id)
+	}
+}
+
+func TestAbsenceEnds(t *testing.T) {
+	defer func(was time.Time) { ledgerTime = was }(ledgerTime)
+	host, path := set(1, 10), filepath.Join(t.TempDir(), "ledger")
+	l := mustOpen(t, path)
+	mustEnter(t, l, set(2, 20))
+	ended := mustEnter(t, l, set(3, 30))
+	l.leave(ended, true)
+	if errno, ok := l.isAbsent(set(3, 31), host); !ok || errno != ErrGone {
+		t.Errorf("another task of a container that has just ended: %v %v", errno, ok)
+	}
+	ledgerTime = ledgerTime.Add(endedFor + 1)
+	if _, ok := l.isAbsent(set(3, 31), host); ok {
+		t.Error("it has not ended for good")
+	}
+	l.close()
+	l = mustOpen(t, path)
+	defer l.close()
+	if got := l.lost(); len(got) != 1 || got[0] != "box" {
+		t.Errorf("lost: %v", got)
+	}
+	ledgerTime = ledgerTime.Add(lostFor + 1)
+	if isLost(l, set(2, 20), host) || len(l.lost()) != 0 {
+		t.Error("lost for ever")
+	}
+}
+
+func TestLostCanBeForgottenByName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	l := mustOpen(t, path)
+	mustEnter(t, l, set(2, 20))
+	l.close()
+	l = mustOpen(t, path)
+	if n := l.forgetName("bix"); n != 0 {
+		t.Errorf("forgot %d of another name", n)
+	}
+	if n := l.forgetName("box"); n != 1 || isLost(l, set(2, 20), set(1, 10)) {
+		t.Errorf("forgot %d", n)
+	}
+	l.close()
+	l = mustOpen(t, path)
+	defer l.close()
+	if isLost(l, set(2, 20), set(1, 10)) {
+		t.Error("it came back")
+	}
+}
+
+// A host that was registered by mistake once is still the host.
+func TestTheHostIsNeverAbsent(t *testing.T) {
+	host, path := set(1, 10), filepath.Join(t.TempDir(), "ledger")
+	l := mustOpen(t, path)
+	mustEnter(t, l, host)
+	l.close()
+	l = mustOpen(t, path)
+	defer l.close()
+	if isLost(l, host, host) {
+		t.Error("the host is lost")
 	}
 }

@@ -40,8 +40,8 @@ type process struct {
 
 func (p *process) kill() { p.once.Do(func() { _ = p.cmd.Process.Kill() }) }
 
-// launch starts a helper with the listening socket as its only descriptor. What
-// it prints becomes log lines.
+// launch starts a helper with the listening socket as its descriptor 3, and the
+// standard ones. What it prints becomes log lines.
 func (s *helperStarter) launch(c *nscontext.Context, kind string, l *net.UnixListener) (*process, error) {
 	file, err := os.Open(filepath.Join(s.libexecDir, kind))
 	if err != nil {
@@ -84,8 +84,8 @@ func (p *process) wait(log *slog.Logger, words io.ReadCloser) {
 	log.Debug("helper ended")
 }
 
-// logLines logs what a helper prints, up to a number of lines; the rest is read
-// and thrown away, so that the helper never blocks on it.
+// logLines logs what a helper prints, up to a number of lines. The pipe is closed
+// then: a helper that goes on ends by SIGPIPE.
 func logLines(log *slog.Logger, r io.Reader) {
 	const most = 100
 	lines := bufio.NewScanner(r)
@@ -93,5 +93,4 @@ func logLines(log *slog.Logger, r io.Reader) {
 	for n := 0; n < most && lines.Scan(); n++ {
 		log.Warn("helper says", "line", text(lines.Bytes()))
 	}
-	_, _ = io.Copy(io.Discard, r)
 }

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,10 +44,8 @@ func (b *Broker) Flush(name string) (int, error) {
 	}
 	n := 0
 	for _, r := range all {
+		r.config.flush()
 		n += r.network.cache.Clear()
-		r.config.mu.Lock()
-		r.config.known = false
-		r.config.mu.Unlock()
 	}
-	return n, errors.Join(b.isolator.clear())
+	return n, b.isolator.clear()
 }

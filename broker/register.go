@@ -23,6 +23,9 @@ const (
 // on error too.
 func (b *Broker) Register(ctx context.Context, name string, c *nscontext.Context, labels map[string]string) (*Registration, error) {
 	r, err := b.register(ctx, name, c, labels)
+	if err == nil && b.ctx.Err() != nil {
+		err = b.ctx.Err() // Close has begun
+	}
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -31,7 +34,7 @@ func (b *Broker) Register(ctx context.Context, name string, c *nscontext.Context
 		"namespaces", r.IDs().String())
 	b.wg.Go(func() {
 		<-c.Dead()
-		b.drop(r, "container has ended")
+		b.drop(r, "container has ended", true)
 	})
 	return r, nil
 }
@@ -43,42 +46,50 @@ func (b *Broker) register(ctx context.Context, name string, c *nscontext.Context
 	if err := checkLabels(labels); err != nil {
 		return nil, err
 	}
-	if !c.IDs().Has(nscontext.Net) {
-		return nil, fmt.Errorf("register %s: it has no network namespace", name)
+	if err := b.checkNamespaces(c.IDs()); err != nil {
+		return nil, fmt.Errorf("register %s: %w", name, err)
 	}
 	if err := b.isolator.begin(ctx); err != nil {
 		return nil, fmt.Errorf("register %s: %w", name, err)
 	}
 	r := &Registration{Name: name, Labels: labels, Created: b.Now(), ids: c.IDs(), context: c}
 	r.alive, r.end = context.WithCancel(b.ctx)
-	number := func() (uint64, error) { return b.ledger.enter(r.ids, b.initial) }
+	number := func() (uint64, error) { return b.ledger.enter(r.Name, r.ids, b.initial) }
 	if err := b.registry.add(r, b.Policy.MaxContexts, number); err != nil {
 		r.end()
 		return nil, err
 	}
 	// It may have died before it was in the registry to be dropped from.
 	if !c.Alive() || !c.Recheck() {
-		b.drop(r, "container ended during registration")
+		b.drop(r, "container ended during registration", true)
 		return nil, fmt.Errorf("register %s: %w", name, ErrDead)
 	}
 	return r, nil
 }
 
-// Unregister forgets a context. Its upcalls in flight are answered with
+// Lost returns the names of containers that were registered when an earlier
+// broker of this boot ended, and have not been registered since.
+func (b *Broker) Lost() []string { return b.ledger.lost() }
+
+// Unregister forgets a context, or one that is lost. Its upcalls in flight are answered with
 // [ErrGone]. [ErrNoSuchContext].
 func (b *Broker) Unregister(name string) error {
 	r, err := b.registry.get(name)
 	if err != nil {
+		if b.ledger.forgetName(name) > 0 {
+			b.Log.Info("forgot a container that was lost in a restart", "name", name)
+			return nil
+		}
 		return err
 	}
-	b.drop(r, "unregistered")
+	b.drop(r, "unregistered", false)
 	return nil
 }
 
 // drop takes a registration out for good, once.
-func (b *Broker) drop(r *Registration, why string) {
+func (b *Broker) drop(r *Registration, why string, byItself bool) {
 	if b.release(r, why) {
-		b.ledger.leave(r.ID)
+		b.ledger.leave(r.ID, byItself)
 	}
 }
 
@@ -105,6 +116,22 @@ func (b *Broker) List() []*Registration { return b.registry.list() }
 
 // Get returns one registration. [ErrNoSuchContext].
 func (b *Broker) Get(name string) (*Registration, error) { return b.registry.get(name) }
+
+// checkNamespaces refuses the host itself: whoever answers for its namespaces
+// would answer every upcall of the host's.
+func (b *Broker) checkNamespaces(ids nscontext.Set) error {
+	switch {
+	case !ids.Has(nscontext.Net):
+		return fmt.Errorf("%w: it has no network namespace", ErrNotContainer)
+	case !ids.Same(b.initial, nscontext.Net):
+		return nil
+	case !ids.Has(nscontext.Mnt):
+		return fmt.Errorf("%w: this is the host's network namespace; give a process of the container", ErrNotContainer)
+	case ids.Same(b.initial, nscontext.Mnt):
+		return fmt.Errorf("%w: it lives in the host's network and mount namespaces; has it entered its own yet?", ErrNotContainer)
+	}
+	return nil
+}
 
 // checkName admits what orchestrators call containers, and nothing that would
 // mislead in a log or a path.

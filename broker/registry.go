@@ -20,6 +20,7 @@ var (
 	ErrBadName       = errors.New("bad name")
 	ErrTooMany       = errors.New("too many contexts")
 	ErrDead          = errors.New("container has ended")
+	ErrNotContainer  = errors.New("not a container")
 )
 
 // Registration is one registered container. What is exported never changes.

@@ -14,8 +14,8 @@ import (
 // stub's own work.
 const margin = 300 * time.Millisecond
 
-// verdict decides one upcall. It always returns before the time the request
-// leaves runs out.
+// verdict decides one upcall, within the time the request leaves, counted from
+// here.
 func (b *Broker) verdict(ctx context.Context, req *wire.Request, who requester) wire.Verdict {
 	switch who.party {
 	case partyHost:
@@ -23,10 +23,10 @@ func (b *Broker) verdict(ctx context.Context, req *wire.Request, who requester) 
 		return stock(req)
 	case partyUnregistered:
 		return b.unregistered(req, who)
-	case partyLost:
-		b.counters.Lost.Add(1)
-		b.quiet.write(slog.LevelWarn, "rejected: the container was registered before the restart, and not again", attrs(req, who)...)
-		return reject(req, ErrLost, rejectLifetime)
+	case partyAbsent:
+		b.counters.Absent.Add(1)
+		b.quiet.write(slog.LevelWarn, "rejected: the container is registered no more", append(attrs(req, who), "errno", unix.ErrnoName(who.errno))...)
+		return reject(req, who.errno, rejectLifetime)
 	}
 	b.counters.Context.Add(1)
 	r := who.context

@@ -47,7 +47,7 @@ func (c *Context) captureProcess(pidfd int, root string) error {
 	}
 	var err error
 	if root != "" {
-		c.root, err = openRoot(root)
+		c.root, err = openTree(root)
 	} else if c.root, err = openRoot(proc + "/root"); err != nil {
 		err = gone(err)
 	}
@@ -91,6 +91,9 @@ func FromNetNS(path, root string) (*Context, error) {
 }
 
 func (c *Context) captureNetNS(root string) error {
+	if err := notOnProc(c.path); err != nil {
+		return err
+	}
 	f, id, err := openNamespace(c.path)
 	if err != nil {
 		return err
@@ -103,11 +106,28 @@ func (c *Context) captureNetNS(root string) error {
 	if kind != unix.CLONE_NEWNET {
 		return fmt.Errorf("%w of the network kind", ErrNotNamespace)
 	}
-	if root == "" {
-		root, c.etc = "/", etcOf(c.path)
+	if root != "" {
+		c.root, err = openTree(root)
+		return err
 	}
-	c.root, err = openRoot(root)
+	c.etc = etcOf(c.path)
+	c.root, err = openRoot("/")
 	return err
+}
+
+// notOnProc refuses /proc/PID/ns/net and /proc/PID/fd/N: when that process ends,
+// nothing tells, and the path may lead to another's namespace.
+func notOnProc(path string) error {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err == unix.ELOOP {
+		return fmt.Errorf("%w by that path: it leads through /proc; register the process instead", ErrNotNamespace)
+	}
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 // etcOf is the directory of ip-netns(8)'s own for a namespace it has named.
@@ -144,6 +164,30 @@ func openNamespace(path string) (*os.File, ID, error) {
 		return nil, ID{}, err
 	}
 	return os.NewFile(uintptr(fd), path), id, nil
+}
+
+// openTree opens a directory of the host as the root of a mount of its own, so
+// that ".." does not lead out of it, and nothing in it can be written to or is a
+// device. What cannot be mounted twice is opened as it is.
+func openTree(path string) (*os.File, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return openRoot(path)
+	}
+	tree := os.NewFile(uintptr(fd), path)
+	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{
+		Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+	})
+	if err != nil {
+		tree.Close()
+		return nil, fmt.Errorf("root directory: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		tree.Close()
+		return nil, fmt.Errorf("root directory: %w", unix.ENOTDIR)
+	}
+	return tree, nil
 }
 
 // openRoot opens a directory as a mere handle: nothing of its file system runs.

@@ -190,13 +190,52 @@ func TestFromNetNSRefuses(t *testing.T) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{file, fifo, "/dev/null", "/proc/self/ns/uts", dir} {
+	for _, path := range []string{file, fifo, "/dev/null", "/proc/self/ns/uts", "/proc/self/ns/net", dir} {
 		if _, err := FromNetNS(path, ""); !errors.Is(err, ErrNotNamespace) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
 	if _, err := FromNetNS(filepath.Join(dir, "none"), ""); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no such path: %v", err)
+	}
+}
+
+// A root that was given as a directory ends there, for whoever holds the handle.
+func TestGivenRootHasNoWayOut(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "outside"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := FromPID(os.Getpid(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.WithRoot(func(f *os.File) error {
+		at := int(f.Fd())
+		if fd, err := unix.Openat(at, "etc", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			t.Errorf("its own folder: %v", err)
+		} else {
+			unix.Close(fd)
+		}
+		if fd, err := unix.Openat(at, "../outside", unix.O_PATH|unix.O_CLOEXEC, 0); err == nil {
+			unix.Close(fd)
+			t.Error("a file outside was reached")
+		}
+		if err := unix.Mkdirat(at, "new", 0o755); err != unix.EROFS {
+			t.Errorf("writing below it: %v", err)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FromPID(os.Getpid(), filepath.Join(dir, "outside")); err == nil {
+		t.Error("a file was taken for a root")
 	}
 }
 

@@ -11,14 +11,14 @@
 //
 // # What stays possible
 //
-// Reading files, sockets of AF_UNIX, AF_INET, AF_INET6 and NETLINK_ROUTE, file
-// descriptors passed over them, and what the Go runtime (1.26, without cgo)
+// Reading files, inherited Unix sockets and descriptors passed over them, new
+// sockets of AF_INET, AF_INET6 and NETLINK_ROUTE, and what the Go runtime (1.26, without cgo)
 // itself calls. Not possible: to start a program or a process, to enter or make
 // a namespace, to mount, to trace or signal another process, to map memory as
 // executable, keys, BPF, io_uring.
 //
-// What a filter on numbers cannot stop: a connect to an abstract AF_UNIX socket
-// in the same network namespace, or to any port that the network allows.
+// What a filter on numbers cannot stop: a connect to any port that the network
+// allows, and ".." from a root handle that is not the root of a mount.
 //
 // # Refused calls
 //

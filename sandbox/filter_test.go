@@ -97,7 +97,7 @@ func model(name string, listed bool, a [6]uint64) bool {
 	case "tgkill":
 		return a[0] == testPID
 	case "socket":
-		return is(a[0], 1, 2, 10) || a[0] == 16 && a[2] == 0
+		return is(a[0], 2, 10) || a[0] == 16 && a[2] == 0
 	case "socketpair":
 		return a[0] == 1
 	case "mmap", "mprotect":

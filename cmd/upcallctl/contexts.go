@@ -83,8 +83,13 @@ func list(i *invocation) error {
 		return err
 	}
 	if i.json {
-		return i.printJSON(out.Contexts)
+		return i.printJSON(out)
 	}
+	defer func() {
+		for _, name := range out.Lost {
+			fmt.Fprintf(i.out, "lost in a restart of upcalld: %s; register it again, or unregister it\n", name)
+		}
+	}()
 	if len(out.Contexts) == 0 {
 		fmt.Fprintln(i.out, "no container is registered")
 		return nil

@@ -6,7 +6,7 @@
 // It takes its sockets from systemd or opens its own, answers until it gets
 // SIGTERM or SIGINT, and then lets every upcall in flight be answered. The
 // files: main.go the order of things, flags.go the command line, sockets.go the
-// two sockets, ready.go what systemd is told.
+// two sockets, log.go the log, ready.go what systemd is told.
 package main
 
 import (
@@ -44,7 +44,9 @@ func run(f flags) error {
 	if err != nil || f.checkConfig {
 		return err
 	}
-	log, err := newLog(c.LogLevel)
+	w := newLogWriter(os.Stderr)
+	defer w.close()
+	log, err := newLog(c.LogLevel, w)
 	if err != nil {
 		return err
 	}
@@ -89,24 +91,6 @@ func serve(ctx context.Context, f flags, c config.Config, log *slog.Logger) erro
 	err = g.Wait()
 	log.Info("stopped")
 	return err
-}
-
-func newLog(level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, err
-	}
-	o := &slog.HandlerOptions{Level: l}
-	if os.Getenv("JOURNAL_STREAM") != "" {
-		// The journal has the time already.
-		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey && len(groups) == 0 {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
 }
 
 // defaultLibexecDir is where the packages put helpers; beside the program's own

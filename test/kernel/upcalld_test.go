@@ -122,7 +122,16 @@ func counter(t *testing.T, b *lab.Broker, name string) uint64 {
 // registered says whether the broker lists a container of that name.
 func registered(t *testing.T, b *lab.Broker, name string) bool {
 	t.Helper()
-	return strings.Contains(ctl(t, b, "list", "--json"), `"`+name+`"`)
+	var list struct{ Contexts []struct{ Name string } }
+	if err := json.Unmarshal([]byte(ctl(t, b, "list", "--json")), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list.Contexts {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // eventually fails the lane when ok does not come true in time.
