@@ -45,7 +45,9 @@ func (b *Broker) identify(thread int, stub nscontext.Set, alive func() bool) (re
 	}
 	net := who.namespaces[nscontext.Net]
 	who.context, who.why = elect(who.namespaces, b.initial, b.registry.candidates(net))
-	errno, absent := b.ledger.isAbsent(who.namespaces, b.initial)
+	errno, absent := b.ledger.isAbsent(who.namespaces, b.initial, func() nscontext.Serial {
+		return nscontext.NetSerialOfThread(thread)
+	})
 	switch {
 	case who.context != nil:
 		who.party = partyContext

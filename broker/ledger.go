@@ -29,16 +29,14 @@ import (
 //     endedFor.
 //
 // Nothing holds an absent container's namespaces, so their inodes may be used
-// again for a namespace that nobody registers: that is why both come to an end.
+// again for a namespace that nobody registers. Where the kernel numbers
+// namespaces that is seen; and both come to an end.
 //
 // It is a file in the runtime directory, one line for each event, in the order
-// they happened; a line that does not parse is passed over:
-//
-//   - ID NET-DEVICE NET-INODE MNT-DEVICE MNT-INODE NAME	registered
-//   - ID	dropped
-//     = ID	the last that was given
-//
-// It is written anew when most of its lines are of the past.
+// they happened; a line that does not parse is passed over. "+" is a registration,
+// with its id, the device, inode and serial of its network namespace, the device
+// and inode of its mount namespace, and its name; "-" and an id, that it was
+// dropped; "=" and an id, the last that was given. It is written anew when most of its lines are of the past.
 type ledger struct {
 	path string
 	now  func() time.Time
@@ -54,8 +52,9 @@ type ledger struct {
 
 // entry is a registration as the ledger knows it.
 type entry struct {
-	name string
-	ids  nscontext.Set
+	name   string
+	ids    nscontext.Set
+	serial nscontext.Serial // of the network namespace; 0 unknown
 }
 
 // absence is what a container gets that is registered no more.
@@ -91,9 +90,9 @@ func (l *ledger) read(text []byte) {
 		var id uint64
 		var e entry
 		net, mnt := &e.ids[nscontext.Net], &e.ids[nscontext.Mnt]
-		n, _ := fmt.Sscanf(lines.Text(), "%s %d %d %d %d %d %s", &sign, &id, &net.Dev, &net.Ino, &mnt.Dev, &mnt.Ino, &e.name)
+		n, _ := fmt.Sscanf(lines.Text(), "%s %d %d %d %d %d %d %s", &sign, &id, &net.Dev, &net.Ino, &e.serial, &mnt.Dev, &mnt.Ino, &e.name)
 		switch {
-		case sign == "+" && n == 7:
+		case sign == "+" && n == 8:
 			l.absent[id] = absence{e, ErrLost, l.now().Add(lostFor)}
 		case sign == "-" && n == 2:
 			delete(l.absent, id)
@@ -135,7 +134,7 @@ func (l *ledger) rewrite() error {
 
 func line(id uint64, e entry) string {
 	net, mnt := e.ids[nscontext.Net], e.ids[nscontext.Mnt]
-	return fmt.Sprintf("+ %d %d %d %d %d %s\n", id, net.Dev, net.Ino, mnt.Dev, mnt.Ino, e.name)
+	return fmt.Sprintf("+ %d %d %d %d %d %d %s\n", id, net.Dev, net.Ino, e.serial, mnt.Dev, mnt.Ino, e.name)
 }
 
 // add appends a line, and tidies up when three of four lines are of the past, or
@@ -156,16 +155,16 @@ func (l *ledger) add(text string) error {
 
 // enter gives a registration its id and writes it down before it answers for
 // anybody. What it answers for from now on is absent no more.
-func (l *ledger) enter(name string, ids, host nscontext.Set) (uint64, error) {
+func (l *ledger) enter(e entry, host nscontext.Set) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id, e := l.last+1, entry{name, ids}
+	id := l.last + 1
 	if err := l.add(line(id, e)); err != nil {
 		return 0, fmt.Errorf("ledger: %w", err)
 	}
 	l.last, l.live[id] = id, e
 	for old, a := range l.absent {
-		if answersFor(ids, a.ids, host) {
+		if answersFor(e.ids, a.ids, host) {
 			l.forget(old)
 		}
 	}
@@ -221,8 +220,9 @@ func (l *ledger) lost() []string {
 }
 
 // isAbsent says whether a requester may belong to a container that is
-// registered no more, and what it gets then. The host itself never does.
-func (l *ledger) isAbsent(requester, host nscontext.Set) (unix.Errno, bool) {
+// registered no more, and what it gets then. The host itself never does. serial
+// finds the serial of the requester's network namespace.
+func (l *ledger) isAbsent(requester, host nscontext.Set, serial func() nscontext.Serial) (unix.Errno, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.absent) == 0 || requester.Same(host, nscontext.Net, nscontext.Mnt) {
@@ -230,7 +230,7 @@ func (l *ledger) isAbsent(requester, host nscontext.Set) (unix.Errno, bool) {
 	}
 	l.expire()
 	for _, a := range l.absent {
-		if answersFor(a.ids, requester, host) {
+		if answersFor(a.ids, requester, host) && (a.serial == 0 || a.serial == serial()) {
 			return a.errno, true
 		}
 	}

@@ -6,14 +6,23 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/upcalld/upcalld/nscontext"
 )
 
 // ledgerTime is what the ledgers here take for now.
 var ledgerTime = time.Unix(1000, 0)
 
+// serials are the numbers of network namespaces, where the kernel has them.
+var serials = map[nscontext.ID]nscontext.Serial{}
+
+func absentErrno(l *ledger, who, host nscontext.Set) (unix.Errno, bool) {
+	return l.isAbsent(who, host, func() nscontext.Serial { return serials[who[nscontext.Net]] })
+}
+
 func isLost(l *ledger, who, host nscontext.Set) bool {
-	errno, absent := l.isAbsent(who, host)
+	errno, absent := absentErrno(l, who, host)
 	return absent && errno == ErrLost
 }
 
@@ -28,7 +37,7 @@ func mustOpen(t *testing.T, path string) *ledger {
 
 func mustEnter(t *testing.T, l *ledger, ids nscontext.Set) uint64 {
 	t.Helper()
-	id, err := l.enter("box", ids, set(1, 10))
+	id, err := l.enter(entry{"box", ids, serials[ids[nscontext.Net]]}, set(1, 10))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +120,7 @@ func TestLedgerDoesNotGrow(t *testing.T) {
 
 func TestLedgerPassesOverDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
-	if err := os.WriteFile(path, []byte("\x00\xff\n+ 7 4 2 4 20 box\n+ 8 4\n- x\n+ 9 4 3"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("\x00\xff\n+ 7 4 2 0 4 20 box\n+ 8 4\n- x\n+ 9 4 3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l := mustOpen(t, path)
@@ -131,11 +140,11 @@ func TestAbsenceEnds(t *testing.T) {
 	mustEnter(t, l, set(2, 20))
 	ended := mustEnter(t, l, set(3, 30))
 	l.leave(ended, true)
-	if errno, ok := l.isAbsent(set(3, 31), host); !ok || errno != ErrGone {
+	if errno, ok := absentErrno(l, set(3, 31), host); !ok || errno != ErrGone {
 		t.Errorf("another task of a container that has just ended: %v %v", errno, ok)
 	}
 	ledgerTime = ledgerTime.Add(endedFor + 1)
-	if _, ok := l.isAbsent(set(3, 31), host); ok {
+	if _, ok := absentErrno(l, set(3, 31), host); ok {
 		t.Error("it has not ended for good")
 	}
 	l.close()
@@ -180,5 +189,24 @@ func TestTheHostIsNeverAbsent(t *testing.T) {
 	defer l.close()
 	if isLost(l, host, host) {
 		t.Error("the host is lost")
+	}
+}
+
+// The inode of a lost container's namespace may be somebody else's by now.
+func TestAnotherNamespaceWithTheSameInode(t *testing.T) {
+	net := set(2, 0)[nscontext.Net]
+	defer delete(serials, net)
+	path := filepath.Join(t.TempDir(), "ledger")
+	serials[net] = 77
+	l := mustOpen(t, path)
+	mustEnter(t, l, set(2, 20))
+	l.close()
+	l = mustOpen(t, path)
+	defer l.close()
+	if !isLost(l, set(2, 21), set(1, 10)) {
+		t.Error("the container is not lost")
+	}
+	if serials[net] = 78; isLost(l, set(2, 21), set(1, 10)) {
+		t.Error("a later namespace with its inode is taken for it")
 	}
 }

@@ -54,7 +54,7 @@ func (b *Broker) register(ctx context.Context, name string, c *nscontext.Context
 	}
 	r := &Registration{Name: name, Labels: labels, Created: b.Now(), ids: c.IDs(), context: c}
 	r.alive, r.end = context.WithCancel(b.ctx)
-	number := func() (uint64, error) { return b.ledger.enter(r.Name, r.ids, b.initial) }
+	number := func() (uint64, error) { return b.ledger.enter(entry{r.Name, r.ids, c.NetSerial()}, b.initial) }
 	if err := b.registry.add(r, b.Policy.MaxContexts, number); err != nil {
 		r.end()
 		return nil, err

@@ -2,7 +2,8 @@
 // keeps handles on them, tells which namespaces a thread lives in, compares
 // the two, and starts programs inside. It knows nothing of keys.
 //
-// The files: namespace.go kinds and identities, thread.go the namespaces of a
+// The files: namespace.go kinds and identities, serial.go
+// numbers that are never used again, thread.go the namespaces of a
 // thread, context.go the captured container, capture.go how it is captured,
 // watch.go how its end is noticed, start.go how a program is started in it.
 //

@@ -95,6 +95,37 @@ func TestFromPIDHoldsWhatTheProcessHas(t *testing.T) {
 	}
 }
 
+// A kernel that numbers namespaces never gives a number twice, while an inode
+// comes back at once.
+func TestSerial(t *testing.T) {
+	needRoot(t)
+	seen := make(map[Serial]bool)
+	for range 5 {
+		p := inNamespaces(t, unix.CLONE_NEWNET)
+		c, err := FromPID(p.Process.Pid, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := c.NetSerial()
+		if s != NetSerialOfThread(p.Process.Pid) {
+			t.Errorf("serial %d by the handle, %d by the thread", s, NetSerialOfThread(p.Process.Pid))
+		}
+		if s != 0 && seen[s] {
+			t.Errorf("serial %d came back", s)
+		}
+		seen[s] = true
+		c.Close()
+		if c.NetSerial() != 0 {
+			t.Error("a closed context has a serial")
+		}
+		p.Process.Kill()
+		p.Wait()
+	}
+	if seen[0] {
+		t.Log("this kernel does not number namespaces")
+	}
+}
+
 func TestDeadIsClosedWhenTheProcessEnds(t *testing.T) {
 	needRoot(t)
 	p := inNamespaces(t, unix.CLONE_NEWNET)
