@@ -58,6 +58,8 @@ type ListOut struct {
 	// Lost are the names of containers that were registered when upcalld was
 	// restarted in this boot, and have not been registered since.
 	Lost []string `json:"lost"`
+	// Unregistered counts the upcalls that came from namespaces nobody registered.
+	Unregistered uint64 `json:"unregistered"`
 }
 
 // ResolveIn holds the parameters of Resolve.

@@ -115,7 +115,8 @@ func (m *methods) list(_ context.Context, call *varlink.Call) error {
 	if err := call.Decode(&struct{}{}); err != nil {
 		return err
 	}
-	out := ListOut{Contexts: []Context{}, Lost: append([]string{}, m.broker.Lost()...)}
+	out := ListOut{Contexts: []Context{}, Lost: append([]string{}, m.broker.Lost()...),
+		Unregistered: m.broker.Counters().Unregistered.Load()}
 	for _, r := range m.broker.List() {
 		out.Contexts = append(out.Contexts, contextOf(r))
 	}

@@ -85,18 +85,26 @@ func list(i *invocation) error {
 	if i.json {
 		return i.printJSON(out)
 	}
-	defer func() {
-		for _, name := range out.Lost {
-			fmt.Fprintf(i.out, "lost in a restart of upcalld: %s; register it again, or unregister it\n", name)
-		}
-	}()
-	if len(out.Contexts) == 0 {
-		fmt.Fprintln(i.out, "no container is registered")
-		return nil
+	if err := listContexts(i, out.Contexts); err != nil {
+		return err
+	}
+	for _, name := range out.Lost {
+		fmt.Fprintf(i.out, "lost in a restart of upcalld: %s; register it again, or unregister it\n", name)
+	}
+	if out.Unregistered > 0 {
+		fmt.Fprintf(i.out, "%d upcalls came from namespaces that nobody registered\n", out.Unregistered)
+	}
+	return nil
+}
+
+func listContexts(i *invocation, all []api.Context) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(i.out, "no container is registered")
+		return err
 	}
 	w := tabwriter.NewWriter(i.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tNAME\tFROM\tNETNS\tUPCALLS\tCACHED\tSINCE")
-	for _, c := range out.Contexts {
+	for _, c := range all {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%s\n", c.ID, c.Name, origin(c), c.Namespaces["net"], c.Upcalls, c.Cached,
 			c.Created.Local().Format(time.DateTime))
 	}
