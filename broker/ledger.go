@@ -154,7 +154,8 @@ func (l *ledger) add(text string) error {
 }
 
 // enter gives a registration its id and writes it down before it answers for
-// anybody. What it answers for from now on is absent no more.
+// anybody. What it answers for from now on is absent no more, and neither is one
+// of its name, which it has replaced.
 func (l *ledger) enter(e entry, host nscontext.Set) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +165,7 @@ func (l *ledger) enter(e entry, host nscontext.Set) (uint64, error) {
 	}
 	l.last, l.live[id] = id, e
 	for old, a := range l.absent {
-		if answersFor(e.ids, a.ids, host) {
+		if answersFor(e.ids, a.ids, host) || a.name == e.name {
 			l.forget(old)
 		}
 	}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,7 +38,7 @@ func mustOpen(t *testing.T, path string) *ledger {
 
 func mustEnter(t *testing.T, l *ledger, ids nscontext.Set) uint64 {
 	t.Helper()
-	id, err := l.enter(entry{"box", ids, serials[ids[nscontext.Net]]}, set(1, 10))
+	id, err := l.enter(entry{fmt.Sprintf("box%d", ids[nscontext.Net].Ino), ids, serials[ids[nscontext.Net]]}, set(1, 10))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func TestAbsenceEnds(t *testing.T) {
 	l.close()
 	l = mustOpen(t, path)
 	defer l.close()
-	if got := l.lost(); len(got) != 1 || got[0] != "box" {
+	if got := l.lost(); len(got) != 1 || got[0] != "box2" {
 		t.Errorf("lost: %v", got)
 	}
 	ledgerTime = ledgerTime.Add(lostFor + 1)
@@ -168,7 +169,7 @@ func TestLostCanBeForgottenByName(t *testing.T) {
 	if n := l.forgetName("bix"); n != 0 {
 		t.Errorf("forgot %d of another name", n)
 	}
-	if n := l.forgetName("box"); n != 1 || isLost(l, set(2, 20), set(1, 10)) {
+	if n := l.forgetName("box2"); n != 1 || isLost(l, set(2, 20), set(1, 10)) {
 		t.Errorf("forgot %d", n)
 	}
 	l.close()
@@ -176,6 +177,22 @@ func TestLostCanBeForgottenByName(t *testing.T) {
 	defer l.close()
 	if isLost(l, set(2, 20), set(1, 10)) {
 		t.Error("it came back")
+	}
+}
+
+// A container that comes back under its name in new namespaces is not lost.
+func TestNameComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	l := mustOpen(t, path)
+	mustEnter(t, l, set(2, 20))
+	l.close()
+	l = mustOpen(t, path)
+	defer l.close()
+	if _, err := l.enter(entry{name: "box2", ids: set(7, 70)}, set(1, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if names := l.lost(); len(names) != 0 {
+		t.Errorf("%v are lost", names)
 	}
 }
 

@@ -168,11 +168,11 @@ func openNamespace(path string) (*os.File, ID, error) {
 
 // openTree opens a directory of the host as the root of a mount of its own, so
 // that ".." does not lead out of it, and nothing in it can be written to or is a
-// device. What cannot be mounted twice is opened as it is.
+// device. A directory below an unbindable mount cannot be had that way: EINVAL.
 func openTree(path string) (*os.File, error) {
 	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
-		return openRoot(path)
+		return nil, fmt.Errorf("root directory: mount %s once more: %w", path, err)
 	}
 	tree := os.NewFile(uintptr(fd), path)
 	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{

@@ -28,6 +28,11 @@ func child() int {
 	for range waiting {
 		<-ready
 	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		fmt.Println("socketpair:", err)
+		return 1
+	}
 	if err := Lock(); err != nil {
 		fmt.Println("Lock:", err)
 		return 1
@@ -39,7 +44,7 @@ func child() int {
 	}{
 		{"every thread is locked", func() error { return everyStatus(waiting) }},
 		{"no core, not dumpable", noTraces},
-		{"tcp", tcp}, {"udp", udp}, {"seqpacket", seqpacket}, {"netlink", routes},
+		{"tcp", tcp}, {"udp", udp}, {"seqpacket", func() error { return seqpacket(pair) }}, {"netlink", routes},
 		{"file", readFile}, {"threads", threads}, {"memory", memory}, {"timers", timers},
 		{"refused calls", refusedCalls},
 		{"new threads are locked", func() error { return everyStatus(waiting) }},

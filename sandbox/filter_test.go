@@ -98,8 +98,6 @@ func model(name string, listed bool, a [6]uint64) bool {
 		return a[0] == testPID
 	case "socket":
 		return is(a[0], 2, 10) || a[0] == 16 && a[2] == 0
-	case "socketpair":
-		return a[0] == 1
 	case "mmap", "mprotect":
 		return a[2]&4 == 0
 	case "fcntl":

@@ -83,13 +83,9 @@ func udp() error {
 	return nil
 }
 
-// seqpacket passes the handle of a folder over a socket pair, as a root handle
+// seqpacket passes the handle of a folder over an inherited pair, as a root handle
 // comes, by package net on one side.
-func seqpacket() error {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
+func seqpacket(pair [2]int) error {
 	defer unix.Close(pair[0])
 	dir, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {

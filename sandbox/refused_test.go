@@ -46,6 +46,7 @@ func refusedCalls() error {
 		"clone, a process":  {unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0},
 		"clone, user ns":    {unix.SYS_CLONE, uintptr(unix.SIGCHLD) | unix.CLONE_NEWUSER, 0, 0},
 		"tgkill another":    {unix.SYS_TGKILL, 1, 1, 0},
+		"socket pair":       {unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_DGRAM, 0},
 		"unix socket":       socket(unix.AF_UNIX, unix.SOCK_STREAM, 0),
 		"packet socket":     socket(unix.AF_PACKET, unix.SOCK_DGRAM, 0),
 		"vsock socket":      socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0),

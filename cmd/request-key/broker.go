@@ -42,18 +42,13 @@ func (u *upcall) ask() (wire.Verdict, state) {
 	if err := unix.Send(u.conn, msg, unix.MSG_NOSIGNAL); err != nil {
 		return v, brokerDied
 	}
-	patience := hostPatience
 	for {
-		wait := u.left()
-		if wait <= 0 {
+		if u.outOfPatience() {
 			return v, tooLate
 		}
-		if left := patience - time.Since(u.start); left > 0 {
-			wait = min(wait, left)
-		} else if patience > 0 {
-			if patience = 0; hostTask(u.found.Thread) {
-				return v, tooLate
-			}
+		wait := min(u.left(), max(hostPatience-time.Since(u.start), time.Millisecond))
+		if u.impatient {
+			wait = u.left()
 		}
 		if u.guard.pending() {
 			u.look()
@@ -110,7 +105,7 @@ func (u *upcall) connect() state {
 		case nil:
 			return haveVerdict
 		case unix.EAGAIN, unix.EINTR:
-			if u.left() <= 0 {
+			if u.outOfPatience() {
 				return tooLate
 			}
 			time.Sleep(5 * time.Millisecond)
@@ -120,6 +115,19 @@ func (u *upcall) connect() state {
 			return noBroker
 		}
 	}
+}
+
+// outOfPatience says whether to wait no longer: at the deadline, and for the
+// host's own upcall, which is looked for once, at hostPatience.
+func (u *upcall) outOfPatience() bool {
+	if u.left() <= 0 {
+		return true
+	}
+	if u.impatient || time.Since(u.start) < hostPatience {
+		return false
+	}
+	u.impatient = true
+	return hostTask(u.found.Thread)
 }
 
 func (u *upcall) readable(wait time.Duration) bool {

@@ -64,32 +64,38 @@ func (u *upcall) look() {
 }
 
 // foreign says whether somebody from another network namespace may be waiting
-// on the key. It takes until guardTime after the unlink, and only if the
-// references have not settled then, walks over the host's tasks up to guardLimit.
+// on the key. It waits until guardTime after the unlink for the references to
+// settle, and only if they have not walks over the host's tasks, again and again
+// for guardLimit.
 func (g *guard) foreign(u *upcall) bool {
 	if g.since.IsZero() || testSwitch("guard") {
 		return false
 	}
-	for g.pending() {
-		u.look()
+	for until := time.Now().Add(guardLimit); ; {
 		if !g.clear {
-			time.Sleep(time.Millisecond)
+			u.look()
 		}
-	}
-	for until := g.since.Add(guardLimit); !g.clear; u.look() {
+		switch {
+		case g.clear:
+			g.waiters = 0
+			return false
+		case g.pending():
+			time.Sleep(time.Millisecond)
+			continue
+		}
 		// Waiters of the requester's own namespace may have its answer. All must
 		// be accounted for, and none may be from elsewhere.
-		w := lookAround(u.found.Thread, min(guardLimit, u.left()))
+		w := lookAround(u.found.Thread, guardLimit)
 		switch {
-		case !w.complete || w.foreign > 0 || time.Now().After(until):
+		case !w.complete || w.foreign > 0:
 			return true
 		case g.waiters > 0 && w.own >= g.waiters:
 			return false
+		case time.Now().After(until):
+			return true
 		}
 		time.Sleep(guardPause)
 	}
-	g.waiters = 0
-	return false
 }
 
 // waiting counts the tasks that wait for some key, apart by whether they live in

@@ -34,14 +34,15 @@ const (
 // upcall is one key under construction on its way to exactly one answer.
 type upcall struct {
 	command
-	auth     keyring.Serial
-	start    time.Time
-	shared   bool // the key was made for a keyring the kernel shares between containers
-	isolated bool // and has been taken out of it
-	guard    guard
-	found    keyring.Upcall
-	conn     int  // to the broker; -1 without
-	reported bool // DONE has been sent
+	auth      keyring.Serial
+	start     time.Time
+	shared    bool // the key was made for a keyring the kernel shares between containers
+	isolated  bool // and has been taken out of it
+	guard     guard
+	found     keyring.Upcall
+	conn      int  // to the broker; -1 without
+	impatient bool // hostPatience has passed
+	reported  bool // DONE has been sent
 }
 
 // answer answers the upcall and returns the exit status, which the kernel

@@ -18,23 +18,40 @@ const logQueue = 1024
 type logWriter struct {
 	lines   chan []byte
 	dropped atomic.Uint64
+	quit    chan struct{}
 	done    chan struct{}
 }
 
 func newLogWriter(w io.Writer) *logWriter {
-	l := &logWriter{lines: make(chan []byte, logQueue), done: make(chan struct{})}
+	l := &logWriter{lines: make(chan []byte, logQueue), quit: make(chan struct{}), done: make(chan struct{})}
 	go l.run(w)
 	return l
 }
 
 func (l *logWriter) run(w io.Writer) {
 	defer close(l.done)
-	for line := range l.lines {
-		if n := l.dropped.Swap(0); n > 0 {
-			fmt.Fprintf(w, "level=WARN msg=\"log lines were dropped\" lines=%d\n", n)
+	for {
+		select {
+		case line := <-l.lines:
+			l.put(w, line)
+		case <-l.quit:
+			for { // what is there already
+				select {
+				case line := <-l.lines:
+					l.put(w, line)
+				default:
+					return
+				}
+			}
 		}
-		_, _ = w.Write(line)
 	}
+}
+
+func (l *logWriter) put(w io.Writer, line []byte) {
+	if n := l.dropped.Swap(0); n > 0 {
+		fmt.Fprintf(w, "level=WARN msg=\"log lines were dropped\" lines=%d\n", n)
+	}
+	_, _ = w.Write(line)
 }
 
 // Write takes one line; slog's handlers write each with one call. It never waits.
@@ -47,9 +64,10 @@ func (l *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// close gives what waits a moment to be written. Nobody may write afterwards.
+// close gives what waits a moment to be written. What is written afterwards, by a
+// helper that ends late, is lost.
 func (l *logWriter) close() {
-	close(l.lines)
+	close(l.quit)
 	select {
 	case <-l.done:
 	case <-time.After(time.Second):

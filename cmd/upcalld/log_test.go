@@ -41,6 +41,20 @@ func TestLogNeverBlocks(t *testing.T) {
 	}
 }
 
+// Whoever still writes after the end does no harm.
+func TestLogAfterItsEnd(t *testing.T) {
+	var out bytes.Buffer
+	lw := newLogWriter(&out)
+	lw.Write([]byte("before\n"))
+	lw.close()
+	for range 2 * logQueue {
+		lw.Write([]byte("after\n"))
+	}
+	if out.String() != "before\n" {
+		t.Errorf("%q", out.String())
+	}
+}
+
 func TestLogLevel(t *testing.T) {
 	var out bytes.Buffer
 	log, err := newLog("warn", &out)
