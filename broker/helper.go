@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/upcalld/upcalld/broker/wire"
 	"github.com/upcalld/upcalld/nscontext"
+	"golang.org/x/sys/unix"
 )
 
 // How a helper can fail. errHelperEnded is worth a second try.
@@ -101,24 +97,6 @@ func (h *helper) mislead(talk *conversation, why error) {
 // answered it: it had no look at the configuration.
 func refusal(r wire.Reply) bool { return r.Errno != 0 && r.Config == (wire.Hash{}) }
 
-// dupRoot takes a handle of its own, so that sending it holds up nobody who
-// wants to close the context.
-func dupRoot(c *nscontext.Context) (*os.File, error) {
-	var root *os.File
-	err := c.WithRoot(func(r *os.File) error {
-		fd, err := unix.FcntlInt(r.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		root = os.NewFile(uintptr(fd), "root")
-		return nil
-	})
-	if errors.Is(err, nscontext.ErrClosed) {
-		return nil, errContextGone
-	}
-	return root, err
-}
-
 // conversation returns the connection to a helper that lives.
 func (h *helper) conversation(c *nscontext.Context) (*conversation, error) {
 	h.mu.Lock()
@@ -142,20 +120,6 @@ func (h *helper) conversation(c *nscontext.Context) (*conversation, error) {
 	}
 	h.current = talk
 	return talk, nil
-}
-
-// activated connects to a helper that systemd starts: dns-resolve@NAME.socket
-// for a namespace that ip-netns(8) calls NAME. nil if there is no such socket.
-func (h *helper) activated(c *nscontext.Context) *conversation {
-	if c.Etc() == "" || h.misled {
-		return nil
-	}
-	path := filepath.Join(h.network.start.runtimeDir, helperDir, h.kind+"@"+filepath.Base(c.Etc()))
-	conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if err != nil {
-		return nil
-	}
-	return newConversation(conn, nil)
 }
 
 // restartWindow and restarts bound how often a helper is started: one that
@@ -195,35 +159,6 @@ func (h *helper) launch(c *nscontext.Context) (*conversation, error) {
 	return newConversation(conn, p), nil
 }
 
-// sockets numbers helpers' sockets, so that no two have the same path: closing
-// one removes it.
-var sockets atomic.Uint64
-
-// cleanHelperDir makes the directory and removes what an earlier broker left
-// there, but not systemd's sockets.
-func cleanHelperDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	left, err := os.ReadDir(dir)
-	for _, e := range left {
-		if !strings.Contains(e.Name(), "@") {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
-		}
-	}
-	return err
-}
-
-// listen makes the socket the helper takes over.
-func (h *helper) listen() (*net.UnixListener, error) {
-	path := filepath.Join(h.network.start.runtimeDir, helperDir, fmt.Sprintf("%s.%d", h.kind, sockets.Add(1)))
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.kind, err)
-	}
-	return l, os.Chmod(path, 0o600)
-}
-
 // close ends the helper for good.
 func (h *helper) close() {
 	h.mu.Lock()
@@ -236,4 +171,22 @@ func (h *helper) close() {
 		h.listener.Close() // unlinks its path
 		h.listener = nil
 	}
+}
+
+// dupRoot takes a handle of its own, so that sending it holds up nobody who
+// wants to close the context.
+func dupRoot(c *nscontext.Context) (*os.File, error) {
+	var root *os.File
+	err := c.WithRoot(func(r *os.File) error {
+		fd, err := unix.FcntlInt(r.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		root = os.NewFile(uintptr(fd), "root")
+		return nil
+	})
+	if errors.Is(err, nscontext.ErrClosed) {
+		return nil, errContextGone
+	}
+	return root, err
 }

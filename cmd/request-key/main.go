@@ -10,8 +10,8 @@
 //
 // The requester waits uninterruptibly until this process exits, so every path
 // through here ends: each wait has the deadline in it. The files: upcall.go
-// the course of one upcall, args.go the command line, isolate.go and guard.go
-// keep answers apart in the keyrings the kernel shares, broker.go the
+// the course of one upcall, args.go the command line, isolate.go, guard.go and
+// tasks.go keep answers apart in the keyrings the kernel shares, broker.go the
 // conversation, stock.go the fall-back, log.go the last resort.
 package main
 
