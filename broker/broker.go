@@ -1,13 +1,14 @@
 // Package broker decides who asked, what answers, and what the answer is.
 //
 // The files, in the order of an upcall's way: server.go the socket stubs speak
-// on, peer.go who may speak there, identify.go and elect.go whose upcall it
-// is, rules.go what answers it, verdict.go, answer.go and
-// configstate.go the answer, network.go
-// what is kept for each network namespace, helper.go, helpersocket.go,
-// process.go and conversation.go the helpers. registry.go holds the registered containers and
-// ledger.go and ledgerfile.go what must outlive the process, isolate.go keeps the kernel's own caches clean, policy.go and counters.go say
-// how much of everything, quiet.go keeps the log readable.
+// on, peer.go who may speak there, identify.go and elect.go whose upcall it is,
+// rules.go what answers it, verdict.go, answer.go and configstate.go the answer,
+// network.go what is kept for each network namespace, helper.go, helpersocket.go,
+// process.go and conversation.go the helpers. register.go and registry.go hold the
+// registered containers, ledger.go and ledgerfile.go what must outlive the
+// process, isolate.go keeps the kernel's own caches clean, policy.go, errno.go and
+// counters.go say how much of everything and what instead, query.go answers
+// without an upcall, quiet.go keeps the log readable.
 package broker
 
 import (

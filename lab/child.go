@@ -17,11 +17,12 @@ const childArg0 = Prefix + "requester"
 // uses requesters: in a process that a lab started it serves that lab and
 // never returns.
 func MaybeChild() {
-	if os.Args[0] != childArg0 {
+	role := map[string]func([]string) error{childArg0: child, execArg0: hangInExec}[os.Args[0]]
+	if role == nil {
 		return
 	}
-	if err := child(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, childArg0+":", err)
+	if err := role(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, os.Args[0]+":", err)
 		os.Exit(1)
 	}
 	os.Exit(0)

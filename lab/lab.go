@@ -13,13 +13,14 @@
 // The files: lab.go the lab and its undo list, signals.go the interrupted run,
 // sweep.go the killed one, lock.go the host's one lock; netns.go namespaces,
 // port.go a container and a server joined by a wire, etc.go the files a
-// container sees, fuse.go a file that never answers; nameserver.go a DNS
-// server inside a namespace, zone.go and behaviour.go what it answers;
-// requester.go a process that asks the kernel, child.go that process from
-// inside, thread.go its threads, ring.go a keyring several of them share;
-// hook.go the host's key hook, bind.go a file laid over another, build.go
-// upcalld's programs, broker.go a running upcalld, program.go a process and its
-// end, processes.go everybody's, together.go several that ask at one moment.
+// container sees, fuse.go a file that never answers, flush.go a process that
+// hangs in execve; nameserver.go a DNS server inside a namespace, zone.go and
+// behaviour.go what it answers; requester.go a process that asks the kernel,
+// child.go that process from inside, thread.go its threads, ring.go a keyring
+// several of them share; hook.go the host's key hook, bind.go a file laid over
+// another, build.go upcalld's programs, broker.go a running upcalld, program.go
+// a process and its end, processes.go everybody's, together.go several that ask
+// at one moment.
 package lab
 
 import (
