@@ -78,8 +78,9 @@ func New(o Options) (*Broker, error) {
 // answered with an errno: shut the servers down first.
 func (b *Broker) Close() {
 	b.cancel()
+	b.ledger.freeze()
 	for _, r := range b.registry.list() {
-		b.release(r, "broker stops") // but not out of the ledger
+		b.release(r, "broker stops")
 	}
 	b.wg.Wait()
 	if err := b.ledger.close(); err != nil {

@@ -43,20 +43,28 @@ func (b *Broker) identify(thread int, stub nscontext.Set, alive func() bool) (re
 	if !alive() {
 		return who, nscontext.ErrGone
 	}
-	net := who.namespaces[nscontext.Net]
-	who.context, who.why = elect(who.namespaces, b.initial, b.registry.candidates(net))
+	if b.electFor(&who) {
+		return who, nil
+	}
 	errno, absent := b.ledger.isAbsent(who.namespaces, b.initial, func() nscontext.Serial {
 		return nscontext.NetSerialOfThread(thread)
 	})
 	switch {
-	case who.context != nil:
-		who.party = partyContext
 	case absent:
 		who.party, who.errno = partyAbsent, errno
+	case b.electFor(&who): // it was absent before, and has just been registered
 	case who.namespaces.Same(stub, nscontext.Net, nscontext.User):
 		who.party = partyHost
 	default:
 		who.party = partyUnregistered
 	}
 	return who, nil
+}
+
+// electFor looks for the requester's context.
+func (b *Broker) electFor(who *requester) bool {
+	candidates := b.registry.candidates(who.namespaces[nscontext.Net])
+	who.context, who.why = elect(who.namespaces, b.initial, candidates)
+	who.party = partyContext
+	return who.context != nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -84,6 +85,30 @@ func comeAndGo(t *testing.T, b *Broker, number int) {
 	for _, cmd := range boxes {
 		cmd.Process.Kill()
 		cmd.Wait()
+	}
+}
+
+// What is registered when the broker ends is lost to the next one.
+func TestCloseKeepsTheLedger(t *testing.T) {
+	b, path := startServer(t)
+	box := exec.Command("sleep", "60")
+	box.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { box.Process.Kill(); box.Wait() }()
+	c, err := nscontext.FromPID(box.Process.Pid, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Register(context.Background(), "box", c, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	l := mustOpen(t, filepath.Join(filepath.Dir(path), "ledger"))
+	defer l.close()
+	if names := l.lost(); len(names) != 1 || names[0] != "box" {
+		t.Errorf("lost: %v", names)
 	}
 }
 

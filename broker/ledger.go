@@ -41,6 +41,7 @@ type ledger struct {
 	file    *os.File
 	lines   int  // in the file
 	damaged bool // the last line may be cut short
+	frozen  bool // the broker ends
 	last    uint64
 	live    map[uint64]entry
 	absent  map[uint64]absence // by the id they had
@@ -84,16 +85,27 @@ func (l *ledger) enter(e entry, host nscontext.Set) (uint64, error) {
 	return id, nil
 }
 
-// leave writes down that a registration has ended: by itself, or because
+// leave writes down that a registration has ended, once: by itself, or because
 // somebody said so, who then knows that nobody is there any more.
 func (l *ledger) leave(id uint64, byItself bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.live[id]
+	e, ok := l.live[id]
+	if !ok || l.frozen {
+		return
+	}
 	l.forget(id)
 	if byItself {
 		l.absent[id] = absence{e, ErrGone, l.now().Add(endedFor)}
 	}
+}
+
+// freeze keeps what is registered now for the next broker: that one ends does not
+// count from here.
+func (l *ledger) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.frozen = true
 }
 
 // forget must be called with the lock held. A line that cannot be written only

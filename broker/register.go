@@ -86,19 +86,18 @@ func (b *Broker) Unregister(name string) error {
 	return nil
 }
 
-// drop takes a registration out for good, once.
+// drop takes a registration out for good. It is in the ledger as absent before it
+// is out of the registry: who asks meanwhile is the one or the other.
 func (b *Broker) drop(r *Registration, why string, byItself bool) {
-	if b.release(r, why) {
-		b.ledger.leave(r.ID, byItself)
-	}
+	b.ledger.leave(r.ID, byItself)
+	b.release(r, why)
 }
 
-// release takes a registration out and gives back all that was held for it. It
-// reports false if somebody else has.
-func (b *Broker) release(r *Registration, why string) bool {
+// release takes a registration out and gives back all that was held for it, once.
+func (b *Broker) release(r *Registration, why string) {
 	last, ok := b.registry.remove(r)
 	if !ok {
-		return false
+		return
 	}
 	r.end()
 	if last {
@@ -108,7 +107,6 @@ func (b *Broker) release(r *Registration, why string) bool {
 		b.Log.Warn("closing handles", "context", r.ID, "name", r.Name, "err", err)
 	}
 	b.Log.Info("dropped", "context", r.ID, "name", r.Name, "why", why)
-	return true
 }
 
 // List returns all registrations, oldest first.

@@ -11,6 +11,9 @@ import (
 // ErrNoFUSE: this kernel has no /dev/fuse.
 var ErrNoFUSE = errors.New("the kernel has no /dev/fuse")
 
+// fuseSource names the lab's FUSE mounts.
+const fuseSource = Prefix + "fuse"
+
 // HangingFile makes path a file on a FUSE file system that never answers: who
 // opens or stats it waits until the lab is closed.
 func (l *Lab) HangingFile(path string) error {
@@ -20,13 +23,18 @@ func (l *Lab) HangingFile(path string) error {
 	}
 	l.onClose("FUSE file "+path, func() error {
 		// Closing the handle aborts the connection and frees whoever waits.
-		err := unix.Unmount(path, unix.MNT_DETACH)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
-			err = nil // a test unmounted it itself
-		}
-		return errors.Join(err, dev.Close())
+		return errors.Join(unmountFUSE(path, unix.MNT_DETACH), dev.Close())
 	})
 	return nil
+}
+
+// unmountFUSE unmounts a file, unless a test or Sweep already has.
+func unmountFUSE(path string, flags int) error {
+	err := unix.Unmount(path, flags)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
 }
 
 // mountFUSE makes path a file on a FUSE file system and returns the server's end.
@@ -39,7 +47,7 @@ func mountFUSE(path string) (*os.File, error) {
 		return nil, fmt.Errorf("lab: %w: %w", ErrNoFUSE, err)
 	}
 	data := fmt.Sprintf("fd=%d,rootmode=100644,user_id=0,group_id=0,allow_other", fd)
-	if err := unix.Mount(Prefix+"fuse", path, "fuse", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
+	if err := unix.Mount(fuseSource, path, "fuse", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("lab: mount fuse on %s: %w", path, err)
 	}

@@ -38,7 +38,7 @@ func sweepHook() error {
 	return errors.Join(restoreHook(), removeRuntimeDir(), os.RemoveAll(scratchDir))
 }
 
-// sweepMounts detaches files that were laid over the host's.
+// sweepMounts detaches files that were laid over the host's, and FUSE files.
 func sweepMounts() error {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -53,7 +53,8 @@ func sweepMounts() error {
 		}
 		over := strings.Contains(fields[3], "/"+Prefix+"scratch/")
 		inEtc := strings.HasPrefix(fields[4], etcNetns+"/"+Prefix) && leftover(filepath.Base(filepath.Dir(fields[4])))
-		if (over && !anyOpen()) || inEtc {
+		fuse := strings.Contains(lines.Text(), " - fuse "+fuseSource+" ")
+		if ((over || fuse) && !anyOpen()) || inEtc {
 			errs = append(errs, unix.Unmount(fields[4], unix.MNT_DETACH))
 		}
 	}

@@ -8,7 +8,8 @@
 // upcalld, isolation_test.go and sharedring_test.go its main promises, and
 // unregistered_test.go, badfiles_test.go, badservers_test.go,
 // baddescriptions_test.go, faults_test.go what must happen when things are bad,
-// and sandbox_test.go what a helper has.
+// and sandbox_test.go what a helper has; absent_test.go who was registered once,
+// hanging_test.go what hangs, config_test.go changed files and given roots.
 package kernel
 
 import (
