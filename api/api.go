@@ -52,7 +52,8 @@ type NameIn struct {
 	Name string `json:"name"`
 }
 
-// ListOut is the answer of List.
+// ListOut is the answer of List, or a part of it for a caller that takes several:
+// only the last part has what is not Contexts.
 type ListOut struct {
 	Contexts []Context `json:"contexts"`
 	// Lost are the names of containers that were registered when upcalld was

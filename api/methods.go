@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"reflect"
@@ -111,16 +112,32 @@ func (m *methods) unregister(_ context.Context, call *varlink.Call) error {
 	return apiError(m.broker.Unregister(in.Name), in.Name)
 }
 
+// listPage is how many contexts one reply of List has for a caller that takes
+// several replies, and most names of lost ones. A message holds 1 MiB.
+const listPage = 256
+
 func (m *methods) list(_ context.Context, call *varlink.Call) error {
 	if err := call.Decode(&struct{}{}); err != nil {
 		return err
 	}
-	out := ListOut{Contexts: []Context{}, Lost: append([]string{}, m.broker.Lost()...),
-		Unregistered: m.broker.Counters().Unregistered.Load()}
+	out := ListOut{Contexts: []Context{}, Lost: []string{}}
 	for _, r := range m.broker.List() {
+		if call.More && len(out.Contexts) == listPage {
+			if err := call.ReplyContinues(out); err != nil {
+				return err
+			}
+			out.Contexts = out.Contexts[:0]
+		}
 		out.Contexts = append(out.Contexts, contextOf(r))
 	}
-	return call.Reply(out)
+	lost := m.broker.Lost()
+	out.Lost = append(out.Lost, lost[:min(len(lost), listPage)]...)
+	out.Unregistered = m.broker.Counters().Unregistered.Load()
+	err := call.Reply(out)
+	if errors.Is(err, varlink.ErrTooLarge) {
+		return fail("TooManyContexts", "the list does not fit into one message: call List with more")
+	}
+	return err
 }
 
 func (m *methods) show(_ context.Context, call *varlink.Call) error {

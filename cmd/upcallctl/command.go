@@ -78,6 +78,16 @@ func (i *invocation) call(method string, in, out any) error {
 	return c.Call(i.ctx, api.Interface+"."+method, in, out)
 }
 
+// stream calls a method that replies in parts.
+func (i *invocation) stream(method string, in any, each func(json.RawMessage) error) error {
+	c, err := varlink.Dial(i.ctx, i.socket)
+	if err != nil {
+		return fmt.Errorf("%w at %s: %w", errOffline, i.socket, err)
+	}
+	defer c.Close()
+	return c.Stream(i.ctx, api.Interface+"."+method, in, each)
+}
+
 // printJSON prints one value, indented.
 func (i *invocation) printJSON(v any) error {
 	e := json.NewEncoder(i.out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,8 +79,17 @@ func list(i *invocation) error {
 	if _, err := i.parse(0, 0); err != nil {
 		return err
 	}
-	var out api.ListOut
-	if err := i.call("List", nil, &out); err != nil {
+	out := api.ListOut{Contexts: []api.Context{}}
+	err := i.stream("List", nil, func(part json.RawMessage) error {
+		all := out.Contexts
+		out.Contexts = nil // Unmarshal would write over them
+		if err := json.Unmarshal(part, &out); err != nil {
+			return err
+		}
+		out.Contexts = append(all, out.Contexts...)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if i.json {

@@ -136,6 +136,34 @@ func TestJSONIsJSON(t *testing.T) {
 	}
 }
 
+// More contexts than fit into one reply.
+func TestLongList(t *testing.T) {
+	socket := serve(t)
+	pid := fmt.Sprint(container(t).Process.Pid)
+	const number = 600
+	for n := range number {
+		if code, _, errout := ctl(socket, "register", fmt.Sprintf("box%d", n), "--pid", pid); code != exitOK {
+			t.Fatal(errout)
+		}
+	}
+	_, out, errout := ctl(socket, "list", "--json")
+	var list api.ListOut
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatalf("%v: %s", err, errout)
+	}
+	if len(list.Contexts) != number {
+		t.Fatalf("%d contexts, want %d", len(list.Contexts), number)
+	}
+	for n, c := range list.Contexts {
+		if want := fmt.Sprintf("box%d", n); c.Name != want || c.ID != uint64(n+1) {
+			t.Fatalf("context %d is %s (%d), want %s", n, c.Name, c.ID, want)
+		}
+	}
+	if _, out, _ := ctl(socket, "list"); strings.Count(out, "\n") != number+1 {
+		t.Errorf("%d lines", strings.Count(out, "\n"))
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"no-such-command"}, {"register"}, {"register", "a", "b"}, {"register", "a"}, {"register", "a", "--pid", "1", "--netns", "/x"},
