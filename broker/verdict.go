@@ -54,7 +54,7 @@ func (b *Broker) verdict(ctx context.Context, req *wire.Request, who requester) 
 		b.quiet.write(slog.LevelInfo, "rejected", append(attrs(req, who), "errno", unix.ErrnoName(a.errno), "note", a.note)...)
 		return reject(req, a.errno, seconds(a.ttl))
 	}
-	b.Log.Debug("answered", append(attrs(req, who), "answer", string(a.payload), "ttl", a.ttl, "hit", a.hit, "note", a.note)...)
+	b.Log.Debug("answered", append(attrs(req, who), "answer", string(a.payload), "ttl", a.ttl, "hit", a.hit, "note", a.note, "why", who.why)...)
 	return wire.Verdict{Key: req.Key, Action: wire.ActPayload, Lifetime: seconds(a.ttl), Payload: rule.form(a.payload)}
 }
 

@@ -55,14 +55,16 @@ type Config struct {
 func Load(path string) (Config, error) {
 	var f file
 	f.set(broker.DefaultPolicy())
-	names := []string{path}
 	dropins, err := filepath.Glob(path + ".d/*.toml")
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	last := "defaults"
-	for _, name := range append(names, dropins...) {
-		err := f.read(name)
+	c, err := f.config()
+	if err != nil {
+		return Config{}, fmt.Errorf("defaults: %w", err)
+	}
+	for _, name := range append([]string{path}, dropins...) {
+		err = f.read(name)
 		if errors.Is(err, fs.ErrNotExist) && name == Path {
 			continue
 		}
@@ -70,14 +72,9 @@ func Load(path string) (Config, error) {
 			return Config{}, err
 		}
 		// Checked after each file, so that an error names the one it is in.
-		if _, err := f.config(); err != nil {
+		if c, err = f.config(); err != nil {
 			return Config{}, fmt.Errorf("%s: %w", name, err)
 		}
-		last = name
-	}
-	c, err := f.config()
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", last, err)
 	}
 	return c, nil
 }

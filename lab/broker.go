@@ -129,14 +129,6 @@ func (b *Broker) Register(ctx context.Context, p *Port, args ...string) error {
 // Log is everything upcalld and its helpers wrote so far.
 func (b *Broker) Log() string { return b.log.String() }
 
-// WaitLog waits until the log holds the text.
-func (b *Broker) WaitLog(ctx context.Context, text string) error {
-	if err := poll(ctx, func() bool { return strings.Contains(b.Log(), text) }); err != nil {
-		return fmt.Errorf("lab: no %q in upcalld's log: %w", text, err)
-	}
-	return nil
-}
-
 // PID is its process id.
 func (b *Broker) PID() int { return b.program.pid() }
 

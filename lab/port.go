@@ -88,14 +88,6 @@ func (p *Port) routes() []string {
 	return cmds
 }
 
-// AddServerAddr gives the server one more address, for one more name server.
-func (p *Port) AddServerAddr(a netip.Addr) error {
-	if a.Is4() {
-		return ip(p.Server.Name, fmt.Sprintf("addr add %s/%d dev up0", a, container4.Bits()))
-	}
-	return ip(p.Server.Name, fmt.Sprintf("addr add %s/%d dev up0 nodad", a, container6.Bits()))
-}
-
 // ServerAddrs are the server's own addresses, IPv4 first.
 func (p *Port) ServerAddrs() []netip.Addr {
 	var addrs []netip.Addr

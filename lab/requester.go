@@ -89,11 +89,6 @@ func (l *Lab) HostRequester(o RequesterOptions) (*Requester, error) {
 	return l.requester(o, func() error { return nil })
 }
 
-// RequesterIn starts one in any network namespace.
-func (l *Lab) RequesterIn(n Netns, o RequesterOptions) (*Requester, error) {
-	return l.requester(o, n.enter)
-}
-
 // ownMounts gives this thread a mount namespace of its own where one is asked for.
 func (p *Port) ownMounts(o RequesterOptions) error {
 	if !o.Files && o.Root == "" {

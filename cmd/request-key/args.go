@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strconv"
 
 	"github.com/upcalld/upcalld/keyring"
@@ -16,8 +15,6 @@ type command struct {
 	thread keyring.Serial // the requester's thread keyring, 0 if it has none
 	stock  []string       // what stands after "--"
 }
-
-func arguments() []string { return os.Args }
 
 // parseArgs parses the command line; the second result is what is wrong.
 func parseArgs(args []string) (command, string) {

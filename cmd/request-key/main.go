@@ -16,6 +16,7 @@
 package main
 
 import (
+	"os"
 	"runtime"
 	"syscall"
 )
@@ -27,12 +28,11 @@ func main() {
 	// Authority over a key belongs to one thread's credentials. The process
 	// ends with this thread, so it is never unlocked.
 	runtime.LockOSThread()
-	args := arguments()
-	if len(args) == 2 && args[1] == "--version" {
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
 		writeAll(1, marker+"\n")
 		syscall.Exit(0)
 	}
-	cmd, err := parseArgs(args)
+	cmd, err := parseArgs(os.Args)
 	if err != "" {
 		say("upcalld request-key: " + err)
 		writeAll(2, "request-key: "+err+"\nusage: request-key create KEY UID GID THREAD PROCESS SESSION [-- STOCK-HANDLER [ARG...]]\n")
